@@ -1,0 +1,40 @@
+/** The house's arrows (ARCHITECTURE.md): checked on every `npm test`. */
+const only = (library, paths) => ({
+  name: `${library}-has-one-doorway`,
+  comment: `${library} is imported by ${paths.join(", ")} alone, so that replacing it is one file's work.`,
+  severity: "error",
+  from: { path: "^(core|config|proxy|sidecar|cli)/", pathNot: paths.map((path) => `^${path}`) },
+  to: { path: `(^|/)node_modules/${library}(/|$)` },
+});
+
+module.exports = {
+  forbidden: [
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    { name: "core-stands-alone", severity: "error", from: { path: "^core/" }, to: { path: "^(config|proxy|sidecar|cli|examples|bench|test)/" } },
+    { name: "config-knows-core-only", severity: "error", from: { path: "^config/" }, to: { path: "^(proxy|sidecar|cli|examples|bench|test)/" } },
+    { name: "proxy-meets-sidecar-on-the-wire", severity: "error", from: { path: "^proxy/" }, to: { path: "^(sidecar|cli|examples|bench|test)/" } },
+    { name: "sidecar-meets-proxy-on-the-wire", severity: "error", from: { path: "^sidecar/" }, to: { path: "^(proxy|cli|examples|bench|test)/" } },
+    { name: "nothing-reaches-into-cli", severity: "error", from: { path: "^(core|config|proxy|sidecar|examples)/" }, to: { path: "^cli/" } },
+    { name: "the-example-is-a-stranger", severity: "error", from: { path: "^examples/" }, to: { path: "^(core|config|proxy|sidecar|cli|bench|test)/" } },
+    { name: "contracts-know-no-library", severity: "error", from: { path: "^core/contract/" }, to: { path: "node_modules" } },
+    { name: "no-undeclared-package", severity: "error", from: {}, to: { dependencyTypes: ["npm-no-pkg", "npm-unknown", "unknown", "undetermined"] } },
+    only("undici", ["core/runtime/http\\.ts", "proxy/forward/http\\.ts", "sidecar/scheduler/run\\.ts"]),
+    only("http-proxy-3", ["proxy/forward/websocket\\.ts"]),
+    only("bottleneck", ["sidecar/scheduler/limiter\\.ts"]),
+    only("better-sqlite3", ["sidecar/db/"]),
+    only("dockerode", ["sidecar/models/discovery/docker\\.ts"]),
+    only("fastify", ["sidecar/api/", "sidecar/app\\.ts"]),
+    only("pino", ["core/runtime/logger\\.ts"]),
+    only("prom-client", ["core/runtime/metrics\\.ts"]),
+    only("yaml", ["config/load\\.ts", "config/cmg\\.ts"]),
+    only("commander", ["cli/"]),
+    only("cli-progress", ["cli/"]),
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "^dist/" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] },
+  },
+};
