@@ -1,0 +1,139 @@
+/**
+ * Every failure Sluice can answer with, one row each: code → HTTP status, words and hint.
+ *
+ * Codes are an interface: never renamed, never reused. A message may name a model, a limit or a setting; it never carries
+ * note text, tokens or keys (promise 9).
+ */
+
+interface ErrorRow {
+  readonly status: number;
+  /** Default hint: what the reader can do. A thrower may pass a better one. */
+  readonly hint?: string;
+}
+
+export const ERRORS = {
+  // The request itself
+  BAD_REQUEST: { status: 400, hint: "Check how the client builds its HTTP request." },
+  BAD_PATH: { status: 400, hint: "Send the plain path, without dot segments, empty segments or encoded slashes." },
+  INVALID_PREFER: { status: 400, hint: "Use 'Prefer: wait=<seconds>' or 'Prefer: respond-async'." },
+  INVALID_HEADER: { status: 400 },
+  INVALID_PARAMETER: { status: 422 },
+  INVALID_TRACKING_ID: {
+    status: 400,
+    hint: "Use a letter or digit, then up to 255 letters, digits, underscores or hyphens.",
+  },
+  NOT_FOUND: { status: 404 },
+  METHOD_NOT_ALLOWED: { status: 405 },
+  BODY_TIMEOUT: { status: 408, hint: "The request body stopped arriving; send it again." },
+  BODY_CUT_SHORT: { status: 400, hint: "The connection ended before the whole body had arrived; nothing was stored." },
+  BODY_TOO_LARGE: { status: 413, hint: "Split the request, or raise proxy.max_body_size." },
+  HEADERS_TOO_LARGE: { status: 431, hint: "Send fewer or shorter headers; cookies are the usual cause." },
+  HEADER_TIMEOUT: { status: 408, hint: "The request's headers did not arrive in time." },
+  CLIENT_GONE: { status: 499 },
+
+  // Models and their servers
+  MODEL_UNKNOWN: { status: 404, hint: "GET /models lists the models there are." },
+  MODEL_UNAVAILABLE: { status: 503 },
+  MODEL_NOT_READY: { status: 503, hint: "Try again after the time named in Retry-After." },
+  MODEL_START_FAILED: { status: 503, hint: "Ask an operator to look at the model server's log." },
+  UPSTREAM_REFUSED: { status: 502, hint: "The model server is not listening; it may be starting or stopped." },
+  UPSTREAM_CUT: { status: 502, hint: "The model server ended the connection before it had answered." },
+  UPSTREAM_PROTOCOL: { status: 502, hint: "What the model server sent is not valid HTTP." },
+  UPSTREAM_TIMEOUT: { status: 504, hint: "The model server was silent too long; see proxy.timeouts." },
+
+  // Tasks
+  TASK_NOT_FOUND: { status: 404 },
+  TASK_TYPE_UNKNOWN: { status: 404 },
+  TASK_LIST_FORBIDDEN: { status: 403, hint: "Operators list tasks with 'sluice tasks list' on the machine itself." },
+  CONTENT_TYPE_MISSING: { status: 422 },
+  CONTENT_TYPE_WRONG: { status: 400 },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, hint: "Use a new Idempotency-Key for a different request." },
+  TASK_CANCELLED: { status: 409, hint: "Submit it again if it is still wanted." },
+  TASK_EXPIRED: {
+    status: 504,
+    hint: "Its deadline passed while it waited; raise X-Sluice-Deadline or submit it later.",
+  },
+  TASK_LOST: { status: 502, hint: "The model server went away during the run; submit it again if that is safe." },
+  TASK_ALREADY_FINAL: { status: 409 },
+  TASK_NOT_CANCELLABLE: { status: 409, hint: "A call that is already running on the model server goes on to its end." },
+  RESULT_DAMAGED: { status: 500, hint: "The stored result does not match its hash; run the task again." },
+  QUEUE_FULL: { status: 429, hint: "Try again after the time named in Retry-After." },
+
+  // Sluice itself
+  DISK_FULL: { status: 507, hint: "Free space on the data folder's disk; nothing needs a restart." },
+  STORE_FAILED: { status: 503, hint: "Try again; an operator finds the cause in the sidecar's log." },
+  SIDECAR_UNAVAILABLE: { status: 503, hint: "Light requests still flow; try again in a moment." },
+  SHUTTING_DOWN: { status: 503, hint: "Sluice is stopping; try again in a moment." },
+  CONFIG_INVALID: { status: 500 },
+  INTERNAL: { status: 500, hint: "This is a fault in Sluice; report it with the request id." },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface SluiceErrorOptions {
+  readonly cause?: unknown;
+  readonly hint?: string;
+  /** Sent as Retry-After, rounded up to whole seconds. */
+  readonly retryAfterMs?: number;
+  /** Stands in `detail` in place of the message, for clients that expect a list there (CMG's 422). */
+  readonly detail?: unknown;
+}
+
+/** Whatever is thrown across a module's edge. Match on `code`. */
+export class SluiceError extends Error {
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly hint: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly detail: unknown;
+
+  constructor(code: ErrorCode, message: string, options: SluiceErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "SluiceError";
+    this.code = code;
+    const row: ErrorRow = ERRORS[code];
+    this.status = row.status;
+    this.hint = options.hint ?? row.hint;
+    this.retryAfterMs = options.retryAfterMs;
+    this.detail = options.detail;
+  }
+}
+
+/** The body of every error of ours. `detail` repeats the message where CMG's and CMS's clients look for it. */
+export interface ErrorEnvelope {
+  readonly source: "sluice";
+  readonly error: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly hint?: string;
+    readonly requestId?: string;
+  };
+  readonly detail: unknown;
+}
+
+export function errorEnvelope(error: SluiceError, requestId?: string): ErrorEnvelope {
+  return {
+    source: "sluice",
+    error: {
+      code: error.code,
+      message: error.message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      ...(requestId === undefined ? {} : { requestId }),
+    },
+    detail: error.detail ?? error.message,
+  };
+}
+
+/** Turns anything caught into a SluiceError; what we did not foresee becomes INTERNAL, without its text (promise 9). */
+export function asSluiceError(caught: unknown): SluiceError {
+  if (caught instanceof SluiceError) return caught;
+  if (isDiskFull(caught))
+    return new SluiceError("DISK_FULL", "the data folder's disk is full", { cause: caught, retryAfterMs: 10_000 });
+  return new SluiceError("INTERNAL", "an unexpected fault", { cause: caught });
+}
+
+/** True for a full disk or quota, as the operating system or SQLite says it. */
+export function isDiskFull(caught: unknown): boolean {
+  const code = (caught as { code?: unknown } | null)?.code;
+  return code === "ENOSPC" || code === "EDQUOT" || code === "SQLITE_FULL";
+}

@@ -1,0 +1,68 @@
+/** A small HTTP client for calls between our own parts and for readiness probes; the light path has its own (`proxy/forward/http.ts`). */
+import type { Readable } from "node:stream";
+import { Agent } from "undici";
+
+export interface HttpCall {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** `http://host:port`; any host does where the client speaks over a Unix socket. */
+  readonly origin: string;
+  readonly path: string;
+  readonly headers?: Record<string, string> | readonly string[];
+  readonly body?: string | Buffer | Readable;
+  /** Bound on the wait for the answer's headers. Default 30_000; 0 waits for ever. */
+  readonly headersTimeoutMs?: number;
+  /** Bound on silence inside the answer's body. Default 30_000; 0 waits for ever. */
+  readonly bodyTimeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly body: Readable & { text(): Promise<string>; json(): Promise<unknown>; dump(): Promise<void> };
+}
+
+export interface HttpClient {
+  call(call: HttpCall): Promise<HttpAnswer>;
+  close(): Promise<void>;
+}
+
+export interface HttpClientOptions {
+  /** Speak over this Unix socket whatever the origin says. */
+  readonly socketPath?: string;
+  /** Bound on connecting. Default 5_000. */
+  readonly connectTimeoutMs?: number;
+  /** Connections kept per origin. Default unlimited. */
+  readonly connections?: number;
+}
+
+export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
+  const connect = { timeout: options.connectTimeoutMs ?? 5_000 };
+  const agent = new Agent({
+    connect: options.socketPath === undefined ? connect : { ...connect, socketPath: options.socketPath },
+    connections: options.connections ?? null,
+    pipelining: 1,
+    keepAliveTimeout: 4_000,
+    keepAliveMaxTimeout: 4_000,
+  });
+  return {
+    async call(call) {
+      const answer = await agent.request({
+        origin: call.origin,
+        path: call.path,
+        method: call.method,
+        headers: (call.headers as Record<string, string> | string[] | undefined) ?? null,
+        body: call.body ?? null,
+        headersTimeout: call.headersTimeoutMs ?? 30_000,
+        bodyTimeout: call.bodyTimeoutMs ?? 30_000,
+        ...(call.signal === undefined ? {} : { signal: call.signal }),
+      });
+      return {
+        status: answer.statusCode,
+        headers: answer.headers,
+        body: answer.body as unknown as HttpAnswer["body"],
+      };
+    },
+    close: () => agent.destroy(),
+  };
+}
