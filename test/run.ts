@@ -73,11 +73,14 @@ function describeFailure(result: Result): string {
 /** Reads a TAP stream into a tally; prints a line for each test file that ends. */
 function readResults(tally: Tally): Parser {
   const parser = new Parser();
-  let countedBefore = 0;
-  const count = () => tally.passed + tally.failures.length + tally.leftOut.length;
+  const counts = new Map<string, number>();
   const name = (result: Result) => nameSource(result.fullname === "" ? "a test without a name" : result.fullname);
   const leaveOut = (result: Result, reason: string | boolean) =>
     tally.leftOut.push({ path: name(result), detail: typeof reason === "string" ? reason : "no reason given" });
+  parser.on("result", ({ fullname }: Result) => {
+    const file = fullname.split(" > ", 1)[0] ?? "";
+    counts.set(file, (counts.get(file) ?? 0) + 1);
+  });
   parser.on("pass", () => {
     tally.passed++;
   });
@@ -91,14 +94,9 @@ function readResults(tally: Tally): Parser {
   parser.on("todo", (result: Result) => leaveOut(result, result.todo));
   parser.on("bailout", (reason: string) => tally.failures.push({ path: "bailed out", detail: reason }));
   parser.on("assert", (result: Result) => {
-    // The leaf of a file without subtests is counted after this event, so the count is taken a moment later.
-    setImmediate(() => {
-      const seconds = result.time === null ? "" : `, ${(result.time / 1000).toFixed(1)} s`;
-      process.stdout.write(
-        `${result.ok ? "  ok" : "FAIL"}  ${nameSource(result.name)} (${count() - countedBefore}${seconds})\n`,
-      );
-      countedBefore = count();
-    });
+    const seconds = result.time === null ? "" : `, ${(result.time / 1000).toFixed(1)} s`;
+    const line = `${nameSource(result.name)} (${counts.get(result.name) ?? 1}${seconds})`;
+    process.stdout.write(`${result.ok ? "  ok" : "FAIL"}  ${line}\n`);
   });
   return parser;
 }
@@ -130,7 +128,6 @@ async function runTap(files: readonly string[], tally: Tally): Promise<void> {
     child.once("close", done);
   });
   await parsed;
-  await new Promise(setImmediate);
   if (code !== 0 && tally.failures.length === 0) {
     tally.failures.push({ path: "tap", detail: `it ended with ${code ?? "a signal"} though no test failed` });
   }

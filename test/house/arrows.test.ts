@@ -23,13 +23,13 @@ function cruise(folder: string): { code: number | null; rules: string[] } {
     process.execPath,
     [
       join(root, "node_modules/dependency-cruiser/bin/dependency-cruise.mjs"),
-      ...["--config", ".dependency-cruiser.cjs", "--output-type", "json"],
+      ...["--config", ".dependency-cruiser.cjs", "--output-type", "err"],
       ...["core", "config", "proxy", "sidecar", "cli", "examples"],
     ],
-    { cwd: folder, encoding: "utf8", timeout: 60_000 },
+    { cwd: folder, encoding: "utf8", timeout: 60_000, env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" } },
   );
-  const { summary } = JSON.parse(run.stdout) as { summary: { violations: { rule: { name: string } }[] } };
-  return { code: run.status, rules: [...new Set(summary.violations.map(({ rule }) => rule.name))].sort() };
+  const rules = [...run.stdout.matchAll(/^\s*error ([\w-]+):/gm)].map((match) => match[1] ?? "");
+  return { code: run.status, rules: [...new Set(rules)].sort() };
 }
 
 const lawful = {
