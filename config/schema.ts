@@ -31,6 +31,7 @@ function duration(minMs = 0) {
       z.number().nonnegative(),
       z.string().regex(DURATION, "must be seconds or a duration such as 90s, 5m, 250ms"),
     ])
+    .meta({ unit: "duration" })
     .transform((value) => {
       if (typeof value === "number") return value * 1_000;
       const [, amount, unit] = DURATION.exec(value)!;
@@ -358,6 +359,9 @@ export const configSchema = z
     discovery: discovery.prefault({}),
     scheduler: scheduler.prefault({}),
     tasks: tasks.prefault({}),
+    ripper: z
+      .strictObject({ interval: duration(1_000).default(60_000).describe("Between looks for models past their time") })
+      .prefault({}),
     models: models.prefault({}),
     registry: registry.prefault({}),
     tracking: z.strictObject(trackingKeys).nullable().default(null).describe("MLflow; null: cms.tracking"),
