@@ -1,6 +1,6 @@
 /** What is wrong with a configuration, in words for the person who wrote it. Secrets are never repeated. */
 import { SluiceError } from "../core/contract/errors.js";
-import { formatPath, isSecret } from "./settings.js";
+import { formatPath, isSecret, nodeAt } from "./settings.js";
 
 /** Where a value came from. */
 export interface Origin {
@@ -33,6 +33,8 @@ export function maskedValue(path: readonly (string | number)[], value: unknown):
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "object" && value !== null) return "a mapping";
   if (typeof value !== "string") return String(value);
+  // Where a whole mapping should stand, a single text may be anything: `password:hunter2` without its blank.
+  if (nodeAt(path)?.kind === "section" || path.length === 0) return "text";
   const text = maskCredentials(value);
   return `'${text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text}'`;
 }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { readCmgFile, readCmgVariables } from "./cmg.js";
 import { type Environment, layerOfText, mergeVariables, readEnvironment, type Variables } from "./environment.js";
+import { findInconsistencies } from "./consistency.js";
 import { ConfigError, type ConfigFault, faultAt, type Origin } from "./faults.js";
 import { DEFAULT_CONFIG_FILE, PACKAGE_ROOT, readDotenv, readTextFile } from "./files.js";
 import { faultsOf } from "./issues.js";
@@ -59,7 +60,12 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const sources = readSources(options);
   const faults = [...sources.faults, ...socketFaults(sources.merged, options.cwd)];
   const parsed = configSchema.safeParse(sources.merged.raw);
-  if (!parsed.success) faults.push(...faultsOf(parsed.error.issues, sources.merged));
+  if (!parsed.success) {
+    // The schema looks at what hangs together only when each value is right by itself.
+    const rest = findInconsistencies(sources.merged.raw).map((each) => ({ code: "custom" as const, ...each }));
+    const own = parsed.error.issues.filter(({ code, path }) => code !== "custom" || !rest.some((each) => same(each.path, path)));
+    faults.push(...faultsOf([...own, ...rest] as typeof own, sources.merged));
+  }
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults.sort(byPlace));
   const config = deepFreeze(resolvePaths(parsed.data, options.cwd));
   return { config, files: sources.files, warnings: [...sources.warnings, ...warningsOf(config)] };
@@ -172,7 +178,7 @@ const LONGEST_SOCKET_BYTES = 100;
 
 function socketFaults({ raw, originOf }: Merged, cwd: string): ConfigFault[] {
   const path = ["sidecar", "socket"];
-  const value = (raw["sidecar"] as { socket?: unknown } | undefined)?.socket;
+  const value = (raw.sidecar as { socket?: unknown } | undefined)?.socket;
   if (typeof value !== "string" || Buffer.byteLength(resolve(cwd, value)) <= LONGEST_SOCKET_BYTES) return [];
   const message = `must be a path of at most ${LONGEST_SOCKET_BYTES} bytes, counted from the root`;
   return [faultAt(path, originOf(path)!, message, { value })];
@@ -232,5 +238,6 @@ function display(path: string, cwd: string): string {
   return near === "" || near.startsWith("..") || isAbsolute(near) ? path : near;
 }
 
+const same = (a: readonly PropertyKey[], b: readonly PropertyKey[]) => a.join("\u0000") === b.join("\u0000");
 const ORDER = { file: 0, env: 1, flag: 2 } as const;
 const byPlace = (a: ConfigFault, b: ConfigFault) => ORDER[a.source] - ORDER[b.source] || (a.line ?? 0) - (b.line ?? 0);
