@@ -2,18 +2,20 @@
  * The life of a heavy request in the proxy: read what the caller wants, stream the body to the sidecar, and answer as asked once
  * the task is durable: hold the line, hold it for a while, or answer at once with the task's id.
  */
-import type { Readable } from "node:stream";
 import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import { encodeInternal, SUBMISSION_HEADER } from "../../core/contract/internal-api.js";
 import type { Submission, Submitted } from "../../core/contract/tasks.js";
 import type { HttpClient } from "../../core/runtime/http.js";
 import type { AdmitContext } from "../context.js";
+import { ClientBody } from "../forward/request-body.js";
+import { hangUpSignal } from "./hang-up.js";
 import { awaitAnswer, fromEnvelope, replay } from "./hold.js";
 import type { AnswerPreference } from "./preferences.js";
 import { describeSubmission } from "./submission.js";
 
 /** @throws SluiceError for the caller; nothing was promised then */
-export async function divertTask(sidecar: HttpClient, context: AdmitContext): Promise<void> {
+export async function divertTask(context: AdmitContext): Promise<void> {
+  const { sidecar } = context;
   const { submission, preference } = describeSubmission(context);
   const hungUp = hangUpSignal(context);
   const submitted = await submit(sidecar, context, submission, hungUp);
@@ -28,15 +30,6 @@ export async function divertTask(sidecar: HttpClient, context: AdmitContext): Pr
     if (hungUp.aborted) await tellHangUp(sidecar, submitted.uuid);
     throw error;
   }
-}
-
-/** Aborts when the caller closes the connection before it had its answer. */
-function hangUpSignal({ res }: AdmitContext): AbortSignal {
-  const controller = new AbortController();
-  res.once("close", () => {
-    if (!res.writableFinished) controller.abort(new SluiceError("CLIENT_GONE", "the caller hung up"));
-  });
-  return controller.signal;
 }
 
 async function submit(
@@ -56,7 +49,7 @@ async function submit(
         "x-request-id": context.requestId,
         ...(length === undefined ? {} : { "content-length": length }),
       },
-      body: context.openBody() as Readable,
+      body: clientBody(context),
       // The sidecar watches the body itself and answers when it stalls.
       headersTimeoutMs: 0,
       signal,
@@ -70,6 +63,12 @@ async function submit(
     if (!context.req.complete) throw sidecarAway(cause);
     return await askWhetherStored(sidecar, submission.uuid, signal, cause);
   }
+}
+
+/** The body as it comes. The sidecar counts it, bounds it and answers 413 or 408 itself. */
+function clientBody(context: AdmitContext): ClientBody {
+  context.startBody();
+  return new ClientBody(context.req, { maxBytes: Number.POSITIVE_INFINITY, moved: () => {}, tooLarge: () => {} });
 }
 
 /** The sidecar died after it had the whole body: the task may be durable all the same. It is back within seconds, so it is asked. */

@@ -2,8 +2,8 @@
 
 import { SluiceError } from "../../core/contract/errors.js";
 import type { GateRequest } from "../../core/contract/internal-api.js";
-import type { HttpClient } from "../../core/runtime/http.js";
 import type { AdmitContext } from "../context.js";
+import { hangUpSignal } from "./hang-up.js";
 import { fromEnvelope } from "./hold.js";
 import { parsePriority, parseTenant } from "./preferences.js";
 
@@ -15,14 +15,11 @@ export interface GatePermit {
 }
 
 /**
- * @param signal aborted when the caller hangs up: it then waits no longer
+ * Waits no longer than the caller does.
  * @throws QUEUE_FULL, MODEL_NOT_READY, MODEL_START_FAILED, SIDECAR_UNAVAILABLE, INVALID_HEADER
  */
-export async function acquireGate(
-  sidecar: HttpClient,
-  context: AdmitContext,
-  signal: AbortSignal,
-): Promise<GatePermit> {
+export async function acquireGate(context: AdmitContext): Promise<GatePermit> {
+  const signal = hangUpSignal(context);
   const startedAt = performance.now();
   const header = (name: string) => context.req.headers[name] as string | undefined;
   const request: GateRequest = {
@@ -34,7 +31,7 @@ export async function acquireGate(
   };
   const over = new AbortController();
   try {
-    const answer = await sidecar.call({
+    const answer = await context.sidecar.call({
       method: "POST",
       origin: "http://sidecar",
       path: "/internal/gate",

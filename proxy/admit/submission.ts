@@ -5,7 +5,6 @@ import { SluiceError } from "../../core/contract/errors.js";
 import { TASK_TYPES, type TaskType } from "../../core/contract/routes.js";
 import type { Submission } from "../../core/contract/tasks.js";
 import type { AdmitContext } from "../context.js";
-import { endToEndHeaders } from "../forward/headers.js";
 import {
   type AnswerPreference,
   parseDeadline,
@@ -14,9 +13,6 @@ import {
   parsePriority,
   parseTenant,
 } from "./preferences.js";
-
-/** Headers that are for us, not for the model server. */
-const CONSUMED = new Set(["prefer", "idempotency-key", "x-request-id"]);
 
 /**
  * @throws INVALID_PREFER, INVALID_HEADER, TASK_TYPE_UNKNOWN, CONTENT_TYPE_MISSING, CONTENT_TYPE_WRONG: before the body is read
@@ -35,14 +31,14 @@ export function describeSubmission(context: AdmitContext): { submission: Submiss
     task,
     method: type?.method ?? req.method ?? "POST",
     path: type === null ? context.rawPath : `${type.path}${context.query}`,
-    headers: endToEndHeaders(req.rawHeaders, CONSUMED),
+    headers: withoutIdempotencyKey(context.headers),
     class: context.rule.class,
     priority: parsePriority(header("x-sluice-priority")),
     tenant: parseTenant(header("x-sluice-tenant")),
     deadlineMs: parseDeadline(header("x-sluice-deadline")),
     mode: preference.mode,
     requestId: context.requestId,
-    source: `ip=${req.socket.remoteAddress ?? "N/A"}; ua=${header("user-agent") ?? "N/A"}`,
+    source: `ip=${context.peer}; ua=${header("user-agent") ?? "N/A"}`,
     idempotencyKey: parseIdempotencyKey(header("idempotency-key")),
     forceTrackingId: tracked && (type !== null || !/[?&]tracking_id=/.test(context.query)),
   };
@@ -73,4 +69,13 @@ function taskType(task: string, contentType: string | undefined): TaskType {
     );
   }
   return type;
+}
+
+/** The key is for us; a model server that keeps one too would answer the attempt, not the task. */
+function withoutIdempotencyKey(headers: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    if (headers[index]!.toLowerCase() !== "idempotency-key") kept.push(headers[index]!, headers[index + 1]!);
+  }
+  return kept;
 }
