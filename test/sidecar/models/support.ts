@@ -1,6 +1,7 @@
 /** What the tests of this folder share: a catalogue over a folder of the test's own, and real model servers. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
 import { type ConfigInput, configSchema } from "../../../config/schema.js";
@@ -19,6 +20,11 @@ export function command(...switches: string[]): string[] {
 export interface LogLine extends LogFields {
   level: string;
   message: string;
+}
+
+/** The test's own folder; asking twice gives the same one. */
+export function folderOf(t: Test): string {
+  return existsSync(t.testdirName) ? t.testdirName : t.testdir();
 }
 
 /** A logger whose lines a test can read. */
@@ -52,11 +58,14 @@ export interface Started {
   readonly dataDir: string;
 }
 
-export async function startCatalogue(t: Test, given: ConfigInput, dataDir: string = t.testdir()): Promise<Started> {
+export async function startCatalogue(t: Test, given: ConfigInput, dataDir: string = join(folderOf(t), "data")): Promise<Started> {
   const { logger, lines } = keepLog();
   const http = createHttpClient({ connectTimeoutMs: 2_000 });
   const catalogue = createModelCatalogue({ config: configOf(given), dataDir, logger, clock: systemClock, http });
+  // As in the sidecar, where it is the servers that keep the process alive: the catalogue's own timers do not.
+  const alive = setInterval(() => {}, 1_000);
   t.teardown(async () => {
+    clearInterval(alive);
     await catalogue.stop(Date.now() + 2_000);
     await http.close();
   });
