@@ -86,8 +86,12 @@ export function createPermits(initial: PermitSettings): Permits {
       const { priority } = request;
       const budget = ofClass(request.class);
       const held: (() => void)[] = [];
-      const giveBack = () => {
-        for (const release of held.splice(0).reverse()) release();
+      const giveBack = (from = 0) => {
+        for (const leave of held.splice(from).reverse()) leave();
+      };
+      const giveBackUnused = () => {
+        if (held.length > 0) void budget?.incrementReservoir(1);
+        giveBack();
       };
       try {
         if (budget !== null) held.push(await enter(budget, priority));
@@ -96,19 +100,9 @@ export function createPermits(initial: PermitSettings): Permits {
         held.push(await enter(ofModel("calls", request.model, request.concurrency), priority));
         held.push(await enter(all, priority));
         signal?.throwIfAborted();
-        return {
-          release: giveBack,
-          releaseCall: () => {
-            for (const release of held.splice(beforeCall).reverse()) release();
-          },
-          releaseUnused: () => {
-            if (held.length > 0) void budget?.incrementReservoir(1);
-            giveBack();
-          },
-        };
+        return { release: () => giveBack(), releaseCall: () => giveBack(beforeCall), releaseUnused: giveBackUnused };
       } catch (error) {
-        void budget?.incrementReservoir(held.length > 0 ? 1 : 0);
-        giveBack();
+        giveBackUnused();
         throw error;
       }
     },

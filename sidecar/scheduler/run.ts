@@ -204,7 +204,6 @@ function upstreamHeaders(task: TaskRow, payload: StoredBody | null): string[] {
     if (!REPLACED.has(name.toLowerCase())) headers.push(name, task.headers[index + 1]!);
     else if (name.toLowerCase() === "host") headers.unshift(name, task.headers[index + 1]!);
   }
-  headers.push("X-Request-Id", task.requestId);
   if (payload !== null)
     headers.push("Content-Length", String(payload.kind === "inline" ? payload.bytes.length : payload.size));
   return headers;
