@@ -124,8 +124,11 @@ export interface TaskStore {
    * @returns null when nothing in them may start now
    */
   claim(model: string, classes: readonly string[], nowMs: number): Promise<Claim | null>;
-  /** `scheduled → running`, with the run's id: a training was accepted. */
-  markRunning(uuid: string, attempt: number, trackingId: string | null): Promise<boolean>;
+  /**
+   * `scheduled → running`: a training was accepted with 202. The answer is kept for callers that hold the line (they get the model
+   * server's 202 at once) until the run's result takes its place.
+   */
+  markRunning(uuid: string, attempt: number, trackingId: string | null, accepted: TaskAnswer): Promise<boolean>;
   /** Back to `pending`, not before a time. The note stands in error_message meanwhile. */
   requeue(uuid: string, attempt: number, notBeforeMs: number, note: string | null): Promise<boolean>;
   /**
