@@ -120,7 +120,11 @@ export class RouteFollower {
       const heard = await this.#listen().catch(() => false);
       if (this.#isConnected) {
         this.#isConnected = false;
-        if (!signal.aborted) this.#options.logger.warn({ event: "sidecar-lost" }, "the sidecar is away; serving from the last route table");
+        if (!signal.aborted)
+          this.#options.logger.warn(
+            { event: "sidecar-lost" },
+            "the sidecar is away; serving from the last route table",
+          );
       }
       waitMs = heard ? BACKOFF_MS.first : Math.min(waitMs * 2, BACKOFF_MS.most);
       // Jitter, so that many proxies do not come back at the same moment.
@@ -164,7 +168,8 @@ export class RouteFollower {
     const parsed = JSON.parse(line) as Partial<RouteSnapshot>;
     if (!Array.isArray(parsed.models)) return false;
     this.#view = viewOf({ version: 0, aliases: [], routes: {}, ...parsed } as RouteSnapshot);
-    if (!this.#isConnected) this.#options.logger.info({ event: "sidecar-found" }, "following the sidecar's route table");
+    if (!this.#isConnected)
+      this.#options.logger.info({ event: "sidecar-found" }, "following the sidecar's route table");
     this.#isConnected = true;
     for (const listener of this.#listeners) listener(this.#view);
     return true;

@@ -9,7 +9,14 @@ const LINGER_MS = 2_000;
 /** The flat header block and body of an error; shared by answers through node's HTTP server and raw ones. */
 export function errorAnswer(error: SluiceError, requestId: string): { headers: string[]; body: Buffer } {
   const body = Buffer.from(JSON.stringify(errorEnvelope(error, requestId)));
-  const headers = ["content-type", "application/json", "content-length", String(body.length), "x-request-id", requestId];
+  const headers = [
+    "content-type",
+    "application/json",
+    "content-length",
+    String(body.length),
+    "x-request-id",
+    requestId,
+  ];
   if (error.retryAfterMs !== undefined) headers.push("retry-after", String(Math.ceil(error.retryAfterMs / 1_000)));
   return { headers, body };
 }

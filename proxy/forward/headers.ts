@@ -127,7 +127,16 @@ function without(headers: readonly string[], named: ReadonlySet<string>): string
   return kept;
 }
 
-type ResponseField = "keep" | "drop" | "location" | "set-cookie" | "connection" | "coding" | "type" | "length" | "trailer";
+type ResponseField =
+  | "keep"
+  | "drop"
+  | "location"
+  | "set-cookie"
+  | "connection"
+  | "coding"
+  | "type"
+  | "length"
+  | "trailer";
 
 function decideResponseField(name: string): ResponseField {
   const lower = name.toLowerCase();

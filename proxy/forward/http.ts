@@ -47,7 +47,8 @@ export class Forwarder {
     const exchange = new Exchange(req, res, options, {
       maxBodyBytes: this.#options.maxBodyBytes,
       dispatch: (request, handler) => void pool.dispatch({ ...request, ...this.#limits() }, handler),
-      isFromUsedConnection: (error) => typeof error === "object" && error !== null && errorsOfUsedConnections.has(error),
+      isFromUsedConnection: (error) =>
+        typeof error === "object" && error !== null && errorsOfUsedConnections.has(error),
       closed: (each) => void this.#exchanges.delete(each),
     });
     this.#exchanges.add(exchange);
