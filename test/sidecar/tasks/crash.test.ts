@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import t from "tap";
+import t, { type Test } from "tap";
 import { openRig } from "./store-rig.js";
 
 const PROGRAM = fileURLToPath(new URL("./submit-many.js", import.meta.url));
@@ -12,7 +12,11 @@ const PROGRAM = fileURLToPath(new URL("./submit-many.js", import.meta.url));
 const TASKS = 1_000;
 
 /** Runs until it is dead; what it has acknowledged stands on its stdout. */
-async function acknowledgedBefore(child: ChildProcess, onCount: (count: number) => void): Promise<Set<string>> {
+async function acknowledgedBefore(
+  t: Test,
+  child: ChildProcess,
+  onCount: (count: number) => void,
+): Promise<Set<string>> {
   const acknowledged = new Set<string>();
   createInterface({ input: child.stdout! }).on("line", (line) => {
     acknowledged.add(line);
@@ -24,7 +28,7 @@ async function acknowledgedBefore(child: ChildProcess, onCount: (count: number) 
   return acknowledged;
 }
 
-async function checkAfterCrash(t: Parameters<typeof openRig>[0], dataDir: string, acknowledged: Set<string>) {
+async function checkAfterCrash(t: Test, dataDir: string, acknowledged: Set<string>) {
   const { store, blobs } = await openRig(t, { dataDir });
   const stored = new Set<string>();
   for (let after = "99999999"; after !== ""; ) {
@@ -54,7 +58,7 @@ t.test(
   async (t) => {
     const dataDir = t.testdir();
     const child = spawn(process.execPath, [PROGRAM, dataDir, String(TASKS)], { stdio: ["ignore", "pipe", "inherit"] });
-    const acknowledged = await acknowledgedBefore(child, (count) => {
+    const acknowledged = await acknowledgedBefore(t, child, (count) => {
       if (count === 300) child.kill("SIGKILL");
     });
     t.ok(acknowledged.size >= 300 && acknowledged.size < TASKS, `${acknowledged.size} of ${TASKS} acknowledged`);
@@ -75,7 +79,7 @@ for (const spec of STEPS) {
   t.test(`killed at ${spec}: nothing acknowledged is lost`, async (t) => {
     const dataDir = t.testdir();
     const child = spawn(process.execPath, [PROGRAM, dataDir, "200", spec], { stdio: ["ignore", "pipe", "inherit"] });
-    const acknowledged = await acknowledgedBefore(child, () => {});
+    const acknowledged = await acknowledgedBefore(t, child, () => {});
     await checkAfterCrash(t, dataDir, acknowledged);
   });
 }

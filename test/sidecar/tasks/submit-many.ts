@@ -1,6 +1,5 @@
 /** Submits many tasks at once, every other one with a large body, and prints each uuid once it is durable. */
 import { randomUUID } from "node:crypto";
-import { writeSync } from "node:fs";
 import { configSchema } from "../../../config/schema.js";
 import type { Submission } from "../../../core/contract/tasks.js";
 import { armFailpoints } from "../../../core/runtime/failpoints.js";
@@ -42,7 +41,7 @@ await Promise.all(
   Array.from({ length: Number(count) }, async (_, index) => {
     const deps = { store, blobs, config: () => config, now: Date.now };
     const { task } = await submitTask(deps, submission(), body(index % 2 === 0 ? 1_000 : 200_000));
-    writeSync(1, `${task.uuid}\n`);
+    process.stdout.write(`${task.uuid}\n`);
   }),
 );
 await store.close();
