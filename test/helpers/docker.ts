@@ -103,6 +103,10 @@ class OwnDocker implements TestDocker {
       { stdio: ["ignore", log, log] },
     );
     this.#daemon = daemon;
+    // A test that is cut off leaves no daemon; it ends what it runs by itself.
+    const endWithUs = () => daemon.kill("SIGTERM");
+    process.once("exit", endWithUs);
+    daemon.once("exit", () => process.removeListener("exit", endWithUs));
     const until = Date.now() + 60_000;
     for (;;) {
       const answers = await this.client.ping().then(
@@ -110,7 +114,8 @@ class OwnDocker implements TestDocker {
         () => false,
       );
       if (answers) return;
-      if (daemon.exitCode !== null || Date.now() > until) throw new Error(`dockerd did not start:\n${await this.#lastLines()}`);
+      if (daemon.exitCode !== null || Date.now() > until)
+        throw new Error(`dockerd did not start:\n${await this.#lastLines()}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -130,11 +135,14 @@ class OwnDocker implements TestDocker {
     await mkdir(join(root, "tmp"), { mode: 0o1777 });
     const tar = spawn("tar", ["-C", root, "-c", "."], { stdio: ["ignore", "pipe", "inherit"] });
     const [repo, tag] = NODE_IMAGE.split(":");
-    const progress = await this.client.importImage(tar.stdout as unknown as string, {
-      repo,
-      tag,
-      changes: 'ENTRYPOINT ["/usr/bin/node"]',
-    } as object);
+    const progress = await this.client.importImage(
+      tar.stdout as unknown as string,
+      {
+        repo,
+        tag,
+        changes: 'ENTRYPOINT ["/usr/bin/node"]',
+      } as object,
+    );
     await new Promise<void>((resolve, reject) => {
       this.client.modem.followProgress(progress, (cause) => (cause === null ? resolve() : reject(cause)));
     });
@@ -183,8 +191,16 @@ class OwnDocker implements TestDocker {
   async stop(): Promise<void> {
     if (this.#daemon === null && existsSync(join(this.#folder, "data"))) await this.start().catch(() => undefined);
     const containers = await this.client.listContainers({ all: true }).catch(() => []);
-    for (const { Id } of containers) await this.client.getContainer(Id).remove({ force: true }).catch(() => undefined);
-    for (const id of this.#networks) await this.client.getNetwork(id).remove().catch(() => undefined);
+    for (const { Id } of containers)
+      await this.client
+        .getContainer(Id)
+        .remove({ force: true })
+        .catch(() => undefined);
+    for (const id of this.#networks)
+      await this.client
+        .getNetwork(id)
+        .remove()
+        .catch(() => undefined);
     await this.#end("SIGTERM");
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
