@@ -24,6 +24,8 @@ export interface ContainerSpec {
   readonly env?: readonly string[];
   /** `host path:container path[:ro]` */
   readonly binds?: readonly string[];
+  /** What a stop begins with; default Docker's SIGTERM, which a first process without a handler for it ignores. */
+  readonly stopSignal?: string;
 }
 
 export interface TestDocker {
@@ -120,6 +122,14 @@ class OwnDocker implements TestDocker {
     }
   }
 
+  /** A daemon that was killed once leaves mounts that the next one does not know of. */
+  async #unmount(): Promise<void> {
+    const mounts = (await readFile("/proc/self/mountinfo", "utf8")).split("\n").map((line) => line.split(" ")[4] ?? "");
+    for (const path of mounts.filter((each) => each.startsWith(`${this.#folder}/`)).reverse()) {
+      await run("umount", ["--lazy", path]).catch(() => undefined);
+    }
+  }
+
   async #lastLines(): Promise<string> {
     const text = await readFile(join(this.#folder, "dockerd.log"), "utf8").catch(() => "");
     return text.split("\n").slice(-15).join("\n");
@@ -162,6 +172,7 @@ class OwnDocker implements TestDocker {
       Cmd: [...spec.args],
       Env: [...(spec.env ?? [])],
       Labels: { ...spec.labels },
+      ...(spec.stopSignal === undefined ? {} : { StopSignal: spec.stopSignal }),
       HostConfig: {
         NetworkMode: spec.network ?? "none",
         Binds: [...(spec.binds ?? [])],
@@ -174,6 +185,17 @@ class OwnDocker implements TestDocker {
 
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
+    await this.#endContainerd();
+  }
+
+  /** It dies with its daemon; where nobody collects it, the next daemon would take its number for a living one's and wait. */
+  async #endContainerd(): Promise<void> {
+    const path = join(this.#folder, "exec/containerd/containerd.pid");
+    const pid = Number(await readFile(path, "utf8").catch(() => "0"));
+    const until = Date.now() + 10_000;
+    while (pid > 0 && (await isAlive(pid)) && Date.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    await rm(path, { force: true });
   }
 
   async #end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
@@ -202,6 +224,7 @@ class OwnDocker implements TestDocker {
         .remove()
         .catch(() => undefined);
     await this.#end("SIGTERM");
+    await this.#unmount();
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 }
@@ -209,4 +232,9 @@ class OwnDocker implements TestDocker {
 async function copy(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true });
   await cp(from, to);
+}
+
+async function isAlive(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => "");
+  return stat !== "" && !stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z");
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { systemClock } from "../../../core/runtime/clock.js";
@@ -241,4 +241,62 @@ t.test("leases are counted, and idle time runs from the last one's end", async (
   two();
   t.equal(catalogue.use("m").leases, 0);
   t.ok(Date.now() - (catalogue.use("m").idleSince ?? 0) < 1_000);
+});
+
+t.test("a port that another program listens on is not taken for the model's", async (t) => {
+  const { url } = await startServer(t);
+  const port = Number(new URL(url).port);
+  const { catalogue } = await startCatalogue(t, {
+    models: { deployment: { auto: { deployment_retry_attempts: 0 } } },
+    discovery: { process: [{ name: "m", port, command: command() }] },
+  });
+  await t.rejects(catalogue.ensureReady("m", WAIT_MS), { code: "MODEL_START_FAILED", message: /port \d+ is in use/ });
+});
+
+t.test("a folder that cannot be written to does not keep a model from starting", async (t) => {
+  const file = join(folderOf(t), "file");
+  writeFileSync(file, "in the way");
+  const { catalogue, lines } = await startCatalogue(
+    t,
+    { discovery: { process: [{ name: "m", command: command() }] } },
+    file,
+  );
+  t.match(await catalogue.ensureReady("m", WAIT_MS), { state: "ready" });
+  t.ok(lines.some(({ level, message }) => level === "warn" && message.includes("record")));
+});
+
+t.test("stopping in the middle of a start tells who waits and leaves nothing running", async (t) => {
+  const starts = join(folderOf(t), "starts");
+  const { catalogue } = await startCatalogue(t, {
+    discovery: { process: [{ name: "m", command: command("--starts", starts, "--never-ready") }] },
+  });
+  const waiting = catalogue.ensureReady("m", WAIT_MS);
+  waiting.catch(() => undefined);
+  const pid = Number(await until(() => linesOf(starts)[0], "its start"));
+  await catalogue.stop(Date.now() + 5_000);
+  await t.rejects(waiting, { code: "SHUTTING_DOWN" });
+  t.notOk(isAlive(pid));
+  await t.rejects(catalogue.ensureReady("m", WAIT_MS), { code: "SHUTTING_DOWN" });
+});
+
+t.test("entries of a new configuration take effect, except on a server that runs", async (t) => {
+  const seen = (name: string) => join(folderOf(t), name);
+  const of = (...entries: [string, string][]) =>
+    ({
+      discovery: { process: entries.map(([name, file]) => ({ name, command: command("--seen", seen(file)) })) },
+    }) as const;
+  const { catalogue, lines } = await startCatalogue(t, of(["runs", "a"], ["idle", "b"], ["gone", "c"]));
+  const { url } = await catalogue.ensureReady("runs", WAIT_MS);
+  catalogue.reconfigure(configOf(of(["runs", "x"], ["idle", "y"], ["new", "z"])));
+  t.strictSame(
+    catalogue
+      .list()
+      .map(({ name }) => name)
+      .sort(),
+    ["idle", "new", "runs"],
+  );
+  t.match(catalogue.get("runs"), { state: "ready", url });
+  t.ok(lines.some(({ model, message }) => model === "runs" && message.includes("keeps its settings")));
+  await Promise.all(["idle", "new"].map((name) => catalogue.ensureReady(name, WAIT_MS)));
+  t.ok(existsSync(seen("y")) && existsSync(seen("z")) && !existsSync(seen("b")));
 });

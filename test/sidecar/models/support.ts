@@ -22,9 +22,13 @@ export interface LogLine extends LogFields {
   message: string;
 }
 
+const withFolder = new WeakSet<Test>();
+
 /** The test's own folder; asking twice gives the same one. */
 export function folderOf(t: Test): string {
-  return existsSync(t.testdirName) ? t.testdirName : t.testdir();
+  if (!withFolder.has(t)) t.testdir({});
+  withFolder.add(t);
+  return t.testdirName;
 }
 
 /** A logger whose lines a test can read. */
