@@ -7,7 +7,7 @@ import { type GlobalFlags, loadConfiguration } from "./global-flags.js";
 export function proxy(flags: GlobalFlags): Promise<void> {
   return runChild(async () => {
     if (isSupervised()) ignoreTerminalSignals(["SIGINT", "SIGHUP"]);
-    const config = isSupervised() ? await configFromSupervisor() : (await loadConfiguration(flags)).config;
+    const config = isSupervised() ? await configFromSupervisor() : loadConfiguration(flags).config;
     // The supervisor's configuration may say port 0; the flag names the one that was taken.
     const listening = flags.port === undefined ? config : { ...config, proxy: { ...config.proxy, port: flags.port } };
     await runProxy({ config: listening, socketPath: socketPathOf(config) });
