@@ -90,6 +90,7 @@ function valueOfText(node: Node, text: string): unknown {
       return booleanOfText(trimmed) ?? trimmed;
     case "duration":
     case "size":
+      return NUMBER.test(trimmed) ? Number(trimmed) : trimmed;
     case "choice":
       return trimmed;
     case "text":
