@@ -69,14 +69,14 @@ t.test(`${ROUNDS} mangled configurations load or are refused with faults, and ne
     const random = randomOf(seed);
     const pick = <T>(list: readonly T[]): T => list[random(list.length)]!;
     const tree = structuredClone(BASE) as Record<string, unknown>;
-    for (let changes = random(4); changes >= 0; changes--) {
+    for (let changes = random(3); changes > 0; changes--) {
       const path = pick(keys).map((step) => (step === "[]" ? "0" : step === "<name>" ? "batch" : step));
       let target: Record<string, unknown> = tree;
       for (const step of path.slice(0, -1)) {
         if (typeof target[step] !== "object" || target[step] === null) target[step] = {};
         target = target[step] as Record<string, unknown>;
       }
-      target[random(8) === 0 ? `${path.at(-1)}x` : path.at(-1)!] = pick(ODD);
+      target[random(8) === 0 ? `${path.at(-1)}x` : path.at(-1)!] = structuredClone(pick(ODD));
     }
     let text = random(3) === 0 ? JSON.stringify(tree) : toYaml(tree);
     if (random(3) === 0) {
@@ -88,7 +88,7 @@ t.test(`${ROUNDS} mangled configurations load or are refused with faults, and ne
     }
     writeFileSync(join(cwd, "mangled"), text);
     const value = pick(ODD);
-    const env = { [pick(names)]: typeof value === "string" ? value : JSON.stringify(value) };
+    const env = random(3) > 0 ? {} : { [pick(names)]: typeof value === "string" ? value : JSON.stringify(value) };
     const asCmg = random(4) === 0;
     try {
       loadConfig({ cwd, env: asCmg ? { ...env, CONFIG_FILE: "mangled" } : env, ...(asCmg ? {} : { file: "mangled" }) });
