@@ -1,0 +1,211 @@
+/**
+ * Finds model servers that run as containers, by their labels. The only importer of dockerode.
+ *
+ * The daemon's events only say when to look: what counts is always the whole list, read after every event, after every reconnect
+ * and every 30 s. While the daemon is away what was found stays, and is probed.
+ */
+
+import type { Readable } from "node:stream";
+import Docker from "dockerode";
+import type { Config } from "../../../config/schema.js";
+import type { Clock } from "../../../core/runtime/clock.js";
+import type { Logger } from "../../../core/runtime/logger.js";
+import type { FoundServer } from "../watched-servers.js";
+import { type ContainerRow, describeContainers } from "./containers.js";
+
+/** Between two whole lists, and between two looks for a daemon that `auto` has not found yet. */
+export const RECONCILE_MS = 30_000;
+const FIRST_RETRY_MS = 250;
+const SLOWEST_RETRY_MS = 10_000;
+/** Bound on one answer of the daemon. */
+const ANSWER_TIMEOUT_MS = 10_000;
+/** Events come in bursts; one look answers all of them. */
+const SETTLE_MS = 50;
+/** Bound on one event's line. */
+const MAX_LINE_CHARS = 1_000_000;
+
+export interface DockerDiscoveryOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onFound: (found: FoundServer[]) => void;
+  /** The daemon went away: what it told may have changed. */
+  readonly onAway: () => void;
+}
+
+export class DockerDiscovery {
+  readonly #options: DockerDiscoveryOptions;
+  readonly #docker: Docker;
+  /** How often each container was started while we listened: a container started anew is another server. */
+  readonly #starts = new Map<string, number>();
+  #events: Readable | null = null;
+  #isStopped = false;
+  #wasAnswering = false;
+  #isAwayTold = false;
+  #failures = 0;
+  #isLooking = false;
+  #lookAgain = false;
+  #cancelTimer: () => void = () => {};
+  #told = new Set<string>();
+
+  constructor(options: DockerDiscoveryOptions) {
+    this.#options = options;
+    // `host: undefined` keeps a DOCKER_HOST of the environment from winning over the configured socket.
+    this.#docker = new Docker({
+      socketPath: options.config.discovery.docker.socket,
+      host: undefined,
+    } as Docker.DockerOptions);
+  }
+
+  start(): void {
+    if (this.#options.config.discovery.docker.enabled !== false) void this.#look();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelTimer();
+    this.#hangUp();
+  }
+
+  #schedule(afterMs: number): void {
+    this.#cancelTimer();
+    if (!this.#isStopped) this.#cancelTimer = this.#options.clock.after(afterMs, () => void this.#look());
+  }
+
+  /** Listens where we do not yet, then reads the whole list: in this order, so that no change falls in between. */
+  async #look(): Promise<void> {
+    if (this.#isLooking) {
+      this.#lookAgain = true;
+      return;
+    }
+    this.#isLooking = true;
+    try {
+      if (this.#events === null) await this.#listen();
+      this.#accept(await this.#list());
+      this.#schedule(RECONCILE_MS);
+    } catch (cause) {
+      this.#miss(cause);
+    } finally {
+      this.#isLooking = false;
+    }
+    if (this.#lookAgain) {
+      this.#lookAgain = false;
+      this.#schedule(SETTLE_MS);
+    }
+  }
+
+  #accept(rows: ContainerRow[]): void {
+    if (this.#isStopped) return;
+    if (this.#isAwayTold) this.#options.logger.info({ event: "docker_back" }, "the Docker daemon answers again");
+    else if (!this.#wasAnswering)
+      this.#options.logger.info({ event: "docker_found" }, "model servers are looked for in Docker");
+    this.#wasAnswering = true;
+    this.#isAwayTold = false;
+    this.#failures = 0;
+    for (const id of this.#starts.keys()) if (!rows.some((row) => row.Id === id)) this.#starts.delete(id);
+    const { found, refused } = describeContainers(rows, this.#options.config, (id) => this.#starts.get(id) ?? 0);
+    for (const name of refused) this.#tellRefused(name);
+    this.#options.onFound(found);
+  }
+
+  #tellRefused(name: string): void {
+    if (this.#told.has(name)) return;
+    this.#told.add(name);
+    this.#options.logger.warn({ container: name }, "a container is left out: its name cannot be a model's");
+  }
+
+  #miss(cause: unknown): void {
+    if (this.#isStopped) return;
+    this.#hangUp();
+    const { enabled, socket } = this.#options.config.discovery.docker;
+    const { code } = cause as { code?: unknown };
+    if (enabled === "auto" && !this.#wasAnswering && code !== "EACCES") {
+      this.#schedule(RECONCILE_MS);
+      return;
+    }
+    if (!this.#isAwayTold) {
+      this.#isAwayTold = true;
+      const fields = { event: "docker_away", socket, ...(typeof code === "string" ? { code } : {}) };
+      this.#options.logger.warn(fields, "the Docker daemon does not answer; what is known of it stays and is probed");
+    }
+    this.#options.onAway();
+    this.#schedule(Math.min(FIRST_RETRY_MS * 2 ** this.#failures, SLOWEST_RETRY_MS));
+    this.#failures = Math.min(this.#failures + 1, 10);
+  }
+
+  #list(): Promise<ContainerRow[]> {
+    const { labels, discovery, cms } = this.#options.config;
+    const project = discovery.docker.project ?? cms.project_name;
+    const label = [labels.cms_model_label, `com.docker.compose.project=${project}`];
+    return within(ANSWER_TIMEOUT_MS, (abortSignal) => this.#docker.listContainers({ filters: { label }, abortSignal }));
+  }
+
+  async #listen(): Promise<void> {
+    const filters = { type: ["container" as const, "network" as const] };
+    const events = (await within(ANSWER_TIMEOUT_MS, (abortSignal) =>
+      this.#docker.getEvents({ filters, abortSignal }),
+    )) as unknown as Readable;
+    if (this.#isStopped) {
+      events.destroy();
+      return;
+    }
+    this.#events = events;
+    this.#read(events);
+  }
+
+  #read(events: Readable): void {
+    let rest = "";
+    events.setEncoding("utf8");
+    events.on("data", (chunk: string) => {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop()!.slice(-MAX_LINE_CHARS);
+      for (const line of lines) this.#note(line);
+      if (lines.length > 0) this.#schedule(SETTLE_MS);
+    });
+    const lost = () => {
+      if (this.#events !== events) return;
+      this.#events = null;
+      this.#schedule(FIRST_RETRY_MS);
+    };
+    events.once("error", lost);
+    events.once("close", lost);
+  }
+
+  #note(line: string): void {
+    try {
+      const event = JSON.parse(line) as { Type?: string; Action?: string; Actor?: { ID?: string } };
+      const id = event.Actor?.ID;
+      if (event.Type === "container" && event.Action === "start" && id !== undefined) {
+        this.#starts.set(id, (this.#starts.get(id) ?? 0) + 1);
+      }
+    } catch {
+      // A line that is cut off or not JSON still means that something changed.
+    }
+  }
+
+  #hangUp(): void {
+    const events = this.#events;
+    this.#events = null;
+    events?.on("error", () => undefined);
+    events?.destroy();
+  }
+}
+
+/** The client forgets a call whose connection ends in the middle of the answer, so the bound is kept here. */
+async function within<T>(limitMs: number, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" })), limitMs);
+  });
+  const answer = action(controller.signal);
+  try {
+    return await Promise.race([answer, late]);
+  } catch (cause) {
+    answer.catch(() => undefined);
+    controller.abort();
+    throw cause;
+  } finally {
+    clearTimeout(timer);
+  }
+}
