@@ -8,8 +8,8 @@ import { renderJsonSchema } from "../../config/reference.js";
 const COMMAND = join(import.meta.dirname, "../../cli/config.js");
 const START = `import { configCommand } from ${JSON.stringify(COMMAND)}; await configCommand().parseAsync(process.argv.slice(1), { from: "user" });`;
 
-function run(cwd: string, args: string[], env: Record<string, string> = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", START, "--", ...args], {
+function run(cwd: string, args: string[], env: Record<string, string> = {}, start = START) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", start, "--", ...args], {
     cwd,
     env: { PATH: process.env.PATH ?? "", ...env },
     encoding: "utf8",
@@ -67,6 +67,19 @@ t.test("print shows what is in force and where it comes from, without secrets", 
   const origins = JSON.parse(run(cwd, ["print", ...at, "--json", "--origin"]).stdout);
   t.same(origins["proxy.port"], { value: 9001, origin: "sluice.yaml:1" });
   t.equal(run(cwd, ["schema"]).stdout, renderJsonSchema());
+});
+
+t.test("the flags work before and after the command's name, under the whole program", async (t) => {
+  const cwd = folder(t, "proxy: { port: 9001 }");
+  const program = JSON.stringify(join(import.meta.dirname, "../../cli/program.js"));
+  const start = `import { createProgram } from ${program}; await createProgram(async () => undefined, "0").parseAsync(process.argv.slice(1), { from: "user" });`;
+  for (const args of [
+    ["config", "print", "--json", "--config", "sluice.yaml", "--host", "::1"],
+    ["--config", "sluice.yaml", "--host", "::1", "config", "print", "--json"],
+  ]) {
+    const { stdout } = run(cwd, args, {}, start);
+    t.match(JSON.parse(stdout), { proxy: { port: 9001, host: "::1" } }, args.join(" "));
+  }
 });
 
 t.test("import writes a file that check accepts, and overwrites none unasked", async (t) => {
