@@ -231,6 +231,8 @@ proxy:
     - { host: A.example.org, model: a }
     - { host: a.example.org, model: b }
     - { port: 9000, model: a }
+    - { port: 0, model: a }
+    - { port: 0, model: b }
     - { port: 9002, host: x, model: a }
 discovery: { process: [{ name: a, command: [run, "{prot}", '{"json": 1}', "{port}"] }] }
 `,
@@ -241,7 +243,7 @@ discovery: { process: [{ name: a, command: [run, "{prot}", '{"json": 1}', "{port
     "proxy.aliases[1].port: the port '9001' is used twice",
     "proxy.aliases[3].host: the host 'a.example.org' is used twice",
     "proxy.aliases[4].port: is proxy.port itself",
-    "proxy.aliases[5]: needs either port or host",
+    "proxy.aliases[7]: needs either port or host",
     "discovery.process[0].command[1]: {prot} is no placeholder; there are {name} {model_uri} {model_path} {model_type} {port} {sluice_home}",
   ]);
 });
