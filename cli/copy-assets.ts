@@ -1,5 +1,5 @@
 /** Copies what the compiler leaves behind (SQL, protocol files) into `dist/`, and removes there what the source tree no longer has. */
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -29,6 +29,6 @@ function listAssets(folder: string): string[] {
   });
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   copyAssets(join(dirname(fileURLToPath(import.meta.url)), "..", ".."));
 }

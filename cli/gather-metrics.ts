@@ -61,9 +61,13 @@ export class MetricsGatherer {
     if (asked.length === 0) return "";
     const id = this.#nextId++;
     const metrics: MetricObject[][] = [];
-    await new Promise<void>((done) => {
-      const timer = setTimeout(done, ANSWER_TIMEOUT_MS);
-      this.#rounds.set(id, { waitingFor: new Set(asked), metrics, done: () => (clearTimeout(timer), done()) });
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ANSWER_TIMEOUT_MS);
+      const done = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#rounds.set(id, { waitingFor: new Set(asked), metrics, done });
       for (const proxy of asked) proxy.send({ type: "metrics-get", id });
     });
     this.#rounds.delete(id);

@@ -46,12 +46,15 @@ export class Supervisor {
   readonly #proxies: Part[];
   readonly #metrics: MetricsGatherer;
   #port: number;
+  /** What the living proxies were told to listen on: 0 or the port. */
+  #askedPort: number;
   #wasReady = false;
   #stopped: Promise<boolean> | undefined;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#port = options.config.proxy.port;
+    this.#askedPort = this.#port;
     this.#sidecar = this.#part("sidecar", () => this.#forkSidecar());
     this.#proxies = Array.from({ length: options.config.proxy.workers }, (_, index) =>
       this.#part(`proxy-${index + 1}`, () => this.#forkProxy()),
@@ -121,11 +124,12 @@ export class Supervisor {
   }
 
   #forkProxy(): ChildProcess {
+    // Workers share a socket when they ask for the same port, 0 included; once none lives, the port that was taken must be named.
+    if (this.#proxies.every((proxy) => proxy.pid === null)) this.#askedPort = this.#port;
     cluster.schedulingPolicy = cluster.SCHED_NONE;
     cluster.setupPrimary({
       exec: this.#options.exec,
-      // The port is named again: once a free one was taken, a restarted proxy must come back to it.
-      args: ["proxy", ...this.#options.args, "--port", String(this.#port)],
+      args: ["proxy", ...this.#options.args, "--port", String(this.#askedPort)],
     });
     return cluster.fork(childEnvironment()).process;
   }

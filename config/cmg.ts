@@ -1,7 +1,8 @@
 /** CogStack Model Gateway's configuration: its JSON file and its `CMG_*` variables (reference cmg-api section 4). Pure but for the file. */
+import { resolve } from "node:path";
 import { layerOfText, type Variables } from "./environment.js";
 import { faultAt, type Origin } from "./faults.js";
-import { readTextFile } from "./files.js";
+import { named, readTextFile } from "./files.js";
 import { isMapping, joinLayers, type Layer, layerOf, NO_LAYER } from "./layers.js";
 import { nearest } from "./nearest.js";
 import { nodeAt, SETTINGS } from "./settings.js";
@@ -16,6 +17,12 @@ const CMG_HOST_URL = "https://proxy/cms";
 export interface CmgFile {
   readonly path: string | null;
   readonly layer: Layer;
+}
+
+/** The file that `CONFIG_FILE` names. */
+export function cmgFileOf({ values }: Variables, cwd: string): string | null {
+  const name = named(values.CONFIG_FILE);
+  return name === undefined ? null : resolve(cwd, name);
 }
 
 /** @param display how a path is shown to the operator */
@@ -58,7 +65,7 @@ export function layerOfCmgText(text: string, shown: string): Layer {
 
 /** Leaving `cms.host_url` out means CMG's own proxy; direct access is the empty text. */
 function hostUrlOf(known: Record<string, unknown>, origin: Origin, shown: string): Layer {
-  const cms = known["cms"];
+  const cms = known.cms;
   if (isMapping(cms) && Object.hasOwn(cms, "host_url")) return NO_LAYER;
   return {
     entries: [{ path: ["cms", "host_url"], value: CMG_HOST_URL, originOf: () => origin }],
@@ -141,6 +148,16 @@ export function readCmgVariables(variables: Variables): Layer {
     }),
   ];
   return joinLayers([...layers, { ...NO_LAYER, warnings }]);
+}
+
+/** Docker's own variable, as CMG's Docker library reads it; below every file. Only a Unix socket has a meaning here. */
+export function readDockerHost(variables: Variables): Layer {
+  const host = named(variables.values.DOCKER_HOST);
+  if (host === undefined) return NO_LAYER;
+  const origin: Origin = { source: "env", where: variables.nameOf("DOCKER_HOST") };
+  const socket = /^unix:\/\/(\/.+)$/.exec(host)?.[1];
+  if (socket !== undefined) return layerOf(socket, () => origin, ["discovery", "docker", "socket"]);
+  return { ...NO_LAYER, warnings: [`${origin.where} is ignored: only unix:///path is understood`] };
 }
 
 function mapVariable(name: string, path: string, variables: Variables): Layer {

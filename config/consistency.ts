@@ -23,9 +23,7 @@ function namesTwice(config: Loose): Inconsistency[] {
       const name: unknown = entry?.name;
       const twice = typeof name === "string" && seen.has(name);
       seen.add(name);
-      return twice
-        ? [{ path: ["discovery", source, index, "name"], message: `the name '${name}' is used twice` }]
-        : [];
+      return twice ? [{ path: ["discovery", source, index, "name"], message: `the name '${name}' is used twice` }] : [];
     }),
   );
 }
@@ -37,7 +35,8 @@ function doorsTwice(config: Loose): Inconsistency[] {
       const door: unknown = alias?.[key];
       if (typeof door !== "string" && typeof door !== "number") return [];
       const path = ["proxy", "aliases", index, key];
-      if (key === "port" && door === config.proxy?.port) return [{ path, message: "is proxy.port itself" }];
+      if (key === "port" && door === (config.proxy?.port as unknown))
+        return [{ path, message: "is proxy.port itself" }];
       const name = `${key} '${String(door).toLowerCase()}'`;
       const twice = seen.has(name);
       seen.add(name);

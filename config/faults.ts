@@ -39,9 +39,11 @@ export function maskedValue(path: readonly (string | number)[], value: unknown):
   return `'${text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text}'`;
 }
 
-/** `redis://user:pass@host` → `redis://***@host`. */
+/** `redis://user:pass@host` → `redis://***@host`, and `--token=abc` → `--token=***`. */
 export function maskCredentials(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/gi, `$1${MASK}@`);
+  return text
+    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/gi, `$1${MASK}@`)
+    .replace(/((?:password|passwd|secret|token|api[-_]?key)[a-z0-9_-]*=)[^&\s]+/gi, `$1${MASK}`);
 }
 
 export function faultAt(

@@ -1,6 +1,6 @@
 /** The files a configuration comes from, read with a bound. */
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
 import type { Environment } from "./environment.js";
@@ -61,3 +61,12 @@ export function readDotenv(folder: string): Dotenv {
   if ("text" in read) return { values: parseEnv(read.text) as Environment, path, warnings: [] };
   return { values: {}, path: null, warnings: read.missing ? [] : [`.env is ignored: it ${read.problem}`] };
 }
+
+/** A path as a person at `cwd` would write it. */
+export function display(path: string, cwd: string): string {
+  const near = relative(cwd, path);
+  return near === "" || near.startsWith("..") || isAbsolute(near) ? path : near;
+}
+
+/** A file's name from a variable; an empty one names no file. */
+export const named = (name: string | undefined) => (name === undefined || name === "" ? undefined : name);

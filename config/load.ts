@@ -1,21 +1,22 @@
 /**
  * Loads the configuration: default < CMG's file < `sluice.yaml` < environment < flags, validated as one, frozen.
  */
-import { createHash } from "node:crypto";
-import { tmpdir } from "node:os";
-import { isAbsolute, join, relative, resolve } from "node:path";
-import { readCmgFile, readCmgVariables } from "./cmg.js";
-import { type Environment, layerOfText, mergeVariables, readEnvironment, type Variables } from "./environment.js";
+import { join, resolve } from "node:path";
+import { cmgFileOf, readCmgFile, readCmgVariables, readDockerHost } from "./cmg.js";
 import { findInconsistencies } from "./consistency.js";
+import { type Environment, layerOfText, mergeVariables, readEnvironment, type Variables } from "./environment.js";
 import { ConfigError, type ConfigFault, faultAt, type Origin } from "./faults.js";
-import { DEFAULT_CONFIG_FILE, PACKAGE_ROOT, readDotenv, readTextFile } from "./files.js";
+import { DEFAULT_CONFIG_FILE, display, named, readDotenv, readTextFile } from "./files.js";
 import { faultsOf } from "./issues.js";
 import { joinLayers, type Layer, layerOf, type Merged, merge, NO_LAYER, type Path } from "./layers.js";
+import { resolvePaths, socketFaults } from "./paths.js";
 import { type Config, configSchema } from "./schema.js";
 import { SETTINGS } from "./settings.js";
 import { type ParsedText, parseText } from "./yaml.js";
 
-export { ConfigError, type ConfigFault } from "./faults.js";
+export { needsRestart } from "./changes.js";
+export { ConfigError, type ConfigFault, formatFault } from "./faults.js";
+export { socketPathOf } from "./paths.js";
 
 export interface LoadOptions {
   /** `--config`. Without it `SLUICE_CONFIG`, then the `config/sluice.yaml` of the package. */
@@ -63,7 +64,9 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   if (!parsed.success) {
     // The schema looks at what hangs together only when each value is right by itself.
     const rest = findInconsistencies(sources.merged.raw).map((each) => ({ code: "custom" as const, ...each }));
-    const own = parsed.error.issues.filter(({ code, path }) => code !== "custom" || !rest.some((each) => same(each.path, path)));
+    const own = parsed.error.issues.filter(
+      ({ code, path }) => code !== "custom" || !rest.some((each) => same(each.path, path)),
+    );
     faults.push(...faultsOf([...own, ...rest] as typeof own, sources.merged));
   }
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults.sort(byPlace));
@@ -78,6 +81,7 @@ export function readSources(options: LoadOptions): Sources {
   const cmg = readCmgFile(cmgFileOf(variables, options.cwd), (file) => display(file, options.cwd));
   const file = readSluiceFile(options, variables);
   const layers = [
+    readDockerHost(variables),
     cmg.layer,
     file.layer,
     readCmgVariables(variables),
@@ -100,14 +104,6 @@ export function filesToWatch(options: LoadOptions): string[] {
   return [fileOf(options, variables).path, ...(cmg === null ? [] : [cmg]), join(options.cwd, ".env")];
 }
 
-/** An empty variable names no file. */
-const named = (name: string | undefined) => (name === undefined || name === "" ? undefined : name);
-
-function cmgFileOf({ values }: Variables, cwd: string): string | null {
-  const name = named(values["CONFIG_FILE"]);
-  return name === undefined ? null : resolve(cwd, name);
-}
-
 function fileOf(options: LoadOptions, variables: Variables): { path: string; origin: Origin; isDefault: boolean } {
   if (options.file !== undefined) {
     return {
@@ -116,7 +112,7 @@ function fileOf(options: LoadOptions, variables: Variables): { path: string; ori
       isDefault: false,
     };
   }
-  const name = named(variables.values["SLUICE_CONFIG"]);
+  const name = named(variables.values.SLUICE_CONFIG);
   const path = name === undefined ? DEFAULT_CONFIG_FILE : resolve(options.cwd, name);
   return {
     path,
@@ -173,54 +169,6 @@ function readFlags(flags: Readonly<Record<string, unknown>>): Layer {
   return joinLayers(layers);
 }
 
-/** Longest path of a Unix socket that every system takes. */
-const LONGEST_SOCKET_BYTES = 100;
-
-function socketFaults({ raw, originOf }: Merged, cwd: string): ConfigFault[] {
-  const path = ["sidecar", "socket"];
-  const value = (raw.sidecar as { socket?: unknown } | undefined)?.socket;
-  if (typeof value !== "string" || Buffer.byteLength(resolve(cwd, value)) <= LONGEST_SOCKET_BYTES) return [];
-  const message = `must be a path of at most ${LONGEST_SOCKET_BYTES} bytes, counted from the root`;
-  return [faultAt(path, originOf(path)!, message, { value })];
-}
-
-/** Where the sidecar listens: `sidecar.socket`, else in the data folder; a folder too deep for a socket gets one among temporary files. */
-export function socketPathOf(config: Config): string {
-  if (config.sidecar.socket !== null) return config.sidecar.socket;
-  const inside = join(config.data_dir, "sidecar.sock");
-  if (Buffer.byteLength(inside) <= LONGEST_SOCKET_BYTES) return inside;
-  const name = createHash("sha256").update(config.data_dir).digest("hex").slice(0, 24);
-  return join(tmpdir(), `sluice-${name}.sock`);
-}
-
-/** File paths made absolute, and {sluice_home} filled in with the folder Sluice is installed in. */
-function resolvePaths(config: Config, cwd: string): Config {
-  const absolute = <T extends string | null>(path: T) => (path === null ? path : resolve(cwd, path)) as T;
-  const home = (text: string) => text.replaceAll("{sluice_home}", PACKAGE_ROOT);
-  const launched = <T extends { command: string[]; env: Record<string, string>; cwd: string | null }>(each: T): T => ({
-    ...each,
-    command: each.command.map(home),
-    env: Object.fromEntries(Object.entries(each.env).map(([name, value]) => [name, home(value)])),
-    cwd: each.cwd === null ? null : absolute(home(each.cwd)),
-  });
-  const { deployment } = config.models;
-  return {
-    ...config,
-    data_dir: absolute(config.data_dir),
-    sidecar: { ...config.sidecar, socket: absolute(config.sidecar.socket) },
-    discovery: { ...config.discovery, process: config.discovery.process.map(launched) },
-    models: {
-      ...config.models,
-      deployment: { ...deployment, process: deployment.process === null ? null : launched(deployment.process) },
-    },
-    registry: {
-      ...config.registry,
-      archive_dir: absolute(config.registry.archive_dir),
-      log_file: absolute(config.registry.log_file),
-    },
-  };
-}
-
 function warningsOf(config: Config): string[] {
   if (/^(127\.|::1$|localhost$)/.test(config.proxy.host)) return [];
   return [`proxy.host is ${config.proxy.host}: whoever reaches this machine can use Sluice, there are no API keys yet`];
@@ -230,12 +178,6 @@ function deepFreeze<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
   Object.values(value).forEach(deepFreeze);
   return Object.freeze(value);
-}
-
-/** A path as a person at `cwd` would write it. */
-function display(path: string, cwd: string): string {
-  const near = relative(cwd, path);
-  return near === "" || near.startsWith("..") || isAbsolute(near) ? path : near;
 }
 
 const same = (a: readonly PropertyKey[], b: readonly PropertyKey[]) => a.join("\u0000") === b.join("\u0000");

@@ -103,7 +103,10 @@ function describe(schema: z.ZodType): Node {
     default: given,
     whole: bounds.format === "safeint",
     minimum: def.type === "number" && Number.isFinite(bounds.minValue) ? bounds.minValue! : undefined,
-    maximum: def.type === "number" && Number.isSafeInteger(bounds.maxValue) ? bounds.maxValue! : undefined,
+    maximum:
+      def.type === "number" && (bounds.maxValue ?? Number.POSITIVE_INFINITY) < Number.MAX_SAFE_INTEGER
+        ? bounds.maxValue!
+        : undefined,
     choices: choicesOf(def),
     children: new Map(shape),
     element: element === undefined ? undefined : describe(element),

@@ -3,7 +3,7 @@
  *
  * Problems are told in words of ours: the parser's own may quote the text, and the text may hold a password.
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, stringify } from "yaml";
+import { Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 
 export interface Place {
   readonly line: number;
@@ -106,7 +106,25 @@ function locate(
   return found === undefined ? null : place(found);
 }
 
-/** Data as YAML text, long strings unfolded. */
-export function toYaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+/** Data as YAML text, long strings unfolded. `remark` gives the comment at the end of a value's line. */
+export function toYaml(value: unknown, remark?: (path: readonly (string | number)[]) => string | undefined): string {
+  const document = new Document(value, { aliasDuplicateObjects: false });
+  if (remark !== undefined) addRemarks(document.contents, [], remark);
+  return document.toString({ lineWidth: 0, flowCollectionPadding: false });
+}
+
+function addRemarks(
+  node: unknown,
+  path: readonly (string | number)[],
+  remark: (path: readonly (string | number)[]) => string | undefined,
+): void {
+  if (isMap(node)) {
+    for (const { key, value } of node.items)
+      addRemarks(value, [...path, String(isScalar(key) ? key.value : key)], remark);
+  } else if (isSeq(node)) {
+    for (const [index, item] of node.items.entries()) addRemarks(item, [...path, index], remark);
+  }
+  const isLeaf = isScalar(node) || ((isMap(node) || isSeq(node)) && node.items.length === 0);
+  const text = isLeaf ? remark(path) : undefined;
+  if (isLeaf && text !== undefined) node.comment = ` ${text}`;
 }

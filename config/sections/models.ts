@@ -129,5 +129,8 @@ export const labels = z.strictObject({
     .default("org.cogstack.model-gateway.managed-by")
     .describe("Label saying who started a container"),
   managed_by_value: text().min(1).default("cmg").describe("Its value for containers Sluice may stop"),
-  ttl_label: text().min(1).default("org.cogstack.model-gateway.ttl").describe("Label holding the time to live in seconds"),
+  ttl_label: text()
+    .min(1)
+    .default("org.cogstack.model-gateway.ttl")
+    .describe("Label holding the time to live in seconds"),
 });

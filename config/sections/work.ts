@@ -6,10 +6,7 @@ import { count, duration, LONGEST_AGE_MS, priority, size } from "./values.js";
 const schedulerClass = z.strictObject({
   priority: priority().describe("0 (most urgent) to 9"),
   bounds: z.tuple([priority(), priority()]).default([0, 9]).describe("X-Sluice-Priority is clamped to these"),
-  deadline: duration(1, LONGEST_AGE_MS)
-    .nullable()
-    .default(null)
-    .describe("How long a task may wait; null: for ever"),
+  deadline: duration(1, LONGEST_AGE_MS).nullable().default(null).describe("How long a task may wait; null: for ever"),
   reservoir: z
     .strictObject({
       amount: count().describe("Starts allowed per refresh"),

@@ -104,19 +104,20 @@ export function toAnnotations(text: string, spans: readonly Span[]): Annotation[
   }));
 }
 
-/** Writes `replace(span)` in place of each span; spans are in order and apart. */
+/** Writes `replace(span)` in place of each span and `keep(text)` for what is between; spans are in order and apart. */
 export function rewriteSpans(
   text: string,
   spans: readonly Span[],
   replace: (span: Span, index: number) => string,
+  keep: (between: string) => string = (between) => between,
 ): string {
   const pieces: string[] = [];
   let from = 0;
   spans.forEach((span, index) => {
-    pieces.push(text.slice(from, span.start), replace(span, index));
+    pieces.push(keep(text.slice(from, span.start)), replace(span, index));
     from = span.end;
   });
-  pieces.push(text.slice(from));
+  pieces.push(keep(text.slice(from)));
   return pieces.join("");
 }
 

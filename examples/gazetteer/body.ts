@@ -1,4 +1,4 @@
-import { type Issue, missing, refuseAsInvalid } from "./errors.js";
+import { HttpError, type Issue, missing, refuseAsInvalid, refuseWithMessage } from "./errors.js";
 import { type Call, decodeUtf8 } from "./http.js";
 
 /**
@@ -50,6 +50,16 @@ export function checkStringFields<K extends string>(value: unknown, keys: readon
   });
   if (issues.length > 0) throw refuseAsInvalid(issues);
   return fields as Record<K, string>;
+}
+
+/** Reads an uploaded JSON array of strings. @throws 500 N: CMS does not catch what its streaming parser says */
+export function parseUploadedTexts(content: Buffer): string[] {
+  try {
+    return checkStrings(JSON.parse(decodeUtf8(content)));
+  } catch (error) {
+    if (error instanceof HttpError && error.status !== 422) throw error;
+    throw refuseWithMessage(500, "The uploaded file is not a JSON array of strings");
+  }
 }
 
 function isJsonBody(call: Call): boolean {

@@ -39,6 +39,7 @@ export class Call {
   bodyEnded = false;
   readonly #hash: Hash = createHash("sha256");
   #digest: string | null = null;
+  #logged = false;
 
   constructor(
     readonly request: IncomingMessage,
@@ -67,7 +68,7 @@ export class Call {
       yield chunk;
     }
     this.bodyEnded = true;
-    this.service.requests.note(this);
+    this.log();
   }
 
   /** The whole body. @throws 413 D beyond `--max-body-bytes`. */
@@ -87,6 +88,21 @@ export class Call {
     }
   }
 
+  /** Puts this request in the log, once: when its body was read to the end, or else when it is over. */
+  log(): void {
+    if (this.#logged || this.path.startsWith("/misbehave/")) return;
+    this.#logged = true;
+    this.service.requests.add({
+      method: this.request.method ?? "",
+      url: this.request.url ?? "",
+      requestId: this.header("x-request-id") ?? null,
+      trackingId: this.query.get("tracking_id"),
+      sha256: this.bodySha256,
+      bytes: this.bytesRead,
+    });
+  }
+
+  /** Reads what is left of the body and forgets it. */
   async drain(): Promise<void> {
     if (this.bodyEnded) return;
     for await (const _chunk of this.chunks());

@@ -1,11 +1,11 @@
-import type { Route } from "./routes.js";
+import type { Route } from "./route.js";
 
 /** A small, true OpenAPI document: paths, methods and summaries. */
 export function describeApi(routes: readonly Route[]) {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const { method, path, summary } of routes) {
-    const operations = (paths[path] ??= {});
-    operations[method.toLowerCase()] = { summary, responses: { default: { description: summary } } };
+    const operation = { summary, responses: { default: { description: summary } } };
+    paths[path] = { ...paths[path], [method.toLowerCase()]: operation };
   }
   return { openapi: "3.1.0", info: { title: "gazetteer", version: "0.1.0" }, paths };
 }

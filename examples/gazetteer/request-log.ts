@@ -1,5 +1,4 @@
 import { closeSync, openSync, writeSync } from "node:fs";
-import type { Call } from "./http.js";
 
 /** What is remembered of one request. `sha256` is null while its body was not read to the end. */
 export interface LoggedRequest {
@@ -16,7 +15,6 @@ const MAX_REMEMBERED = 100_000;
 /** Remembers requests so that tests can count how often something was sent. With a file, each is a line that survives `kill -9`. */
 export class RequestLog {
   readonly #entries: LoggedRequest[] = [];
-  readonly #noted = new WeakSet<Call>();
   readonly #file: number | null;
 
   constructor(
@@ -26,18 +24,7 @@ export class RequestLog {
     this.#file = path === null ? null : openSync(path, "a");
   }
 
-  /** Called when the body was read to its end, or else when the request is over. Counts each call once. */
-  note(call: Call): void {
-    if ((!this.enabled && this.#file === null) || this.#noted.has(call) || call.path.startsWith("/misbehave/")) return;
-    this.#noted.add(call);
-    const entry: LoggedRequest = {
-      method: call.request.method ?? "",
-      url: call.request.url ?? "",
-      requestId: call.header("x-request-id") ?? null,
-      trackingId: call.query.get("tracking_id"),
-      sha256: call.bodySha256,
-      bytes: call.bytesRead,
-    };
+  add(entry: LoggedRequest): void {
     if (this.enabled && this.#entries.length < MAX_REMEMBERED) this.#entries.push(entry);
     if (this.#file !== null) writeSync(this.#file, `${JSON.stringify(entry)}\n`);
   }

@@ -1,16 +1,9 @@
 import { ANNOTATION_ROUTES } from "./annotation-routes.js";
 import { type Call, type Reply, replyJson, replyText } from "./http.js";
 import { DOCS_PAGE, describeApi } from "./openapi.js";
+import type { Route } from "./route.js";
 
-/** One route, as data. The table below is the whole API; `/openapi.json` is written from it. */
-export interface Route {
-  readonly method: "GET" | "POST";
-  readonly path: string;
-  readonly summary: string;
-  /** Counted against `--rate-limit`, after the body was read. */
-  readonly limited?: true;
-  readonly handle: (call: Call) => Reply | Promise<Reply>;
-}
+import { TRAINING_ROUTES } from "./training-routes.js";
 
 const STATUS_ROUTES: readonly Route[] = [
   { method: "GET", path: "/", summary: "Redirects to the documentation", handle: redirectToDocs },
@@ -32,7 +25,8 @@ const STATUS_ROUTES: readonly Route[] = [
   { method: "GET", path: "/info", summary: "Model card", handle: ({ service }) => replyJson(200, service.card()) },
 ];
 
-export const ROUTES: readonly Route[] = [...STATUS_ROUTES, ...ANNOTATION_ROUTES];
+/** The whole API; `/openapi.json` is written from it. */
+export const ROUTES: readonly Route[] = [...STATUS_ROUTES, ...ANNOTATION_ROUTES, ...TRAINING_ROUTES];
 
 function redirectToDocs(call: Call): Reply {
   const prefix = (call.header("x-forwarded-prefix") ?? "").replace(/\/+$/u, "");

@@ -2,7 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import { HttpError, refuseWithDetail, refuseWithMessage } from "./errors.js";
 import { Call, type Reply, replyJson } from "./http.js";
-import { ROUTES, type Route } from "./routes.js";
+import { misbehaveAfter, misbehaveBefore, readWishes } from "./misbehave.js";
+import type { Route } from "./route.js";
+import { ROUTES } from "./routes.js";
 import { sendReply } from "./send.js";
 import type { Service } from "./service.js";
 
@@ -28,11 +30,13 @@ async function serve(service: Service, request: IncomingMessage, response: Serve
   const call = new Call(request, response, service, stripPrefix(url.path, request), url.query);
   const found = findRoute(call);
   response.once("close", () => {
-    service.requests.note(call);
+    call.log();
     service.metrics.countRequest("path" in found ? found.path : "none", request.method ?? "", response.statusCode);
   });
   try {
-    await sendReply(call, await answer(call, found));
+    const wishes = readWishes(call);
+    const instead = await misbehaveBefore(call, wishes);
+    await sendReply(call, await misbehaveAfter(call, wishes, instead ?? (await answer(call, found))));
   } catch {
     // A fault after the head went out, or the caller is gone: the connection is cut, never ended as if all were well.
     response.destroy();

@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
@@ -9,10 +10,18 @@ import { eventually, isRunning, RunningServe } from "./programs/running-serve.js
 
 const PROGRAM = fileURLToPath(new URL("./programs/serve.js", import.meta.url));
 
-function start(t: Test, { args = [] as string[], env = {}, dataDir = t.testdir(), port = "0" } = {}) {
+function start(t: Test, { args = [] as string[], env = {}, dataDir = folder(t), port = "0" } = {}) {
   const running = new RunningServe(PROGRAM, ["serve", "--data-dir", dataDir, "--port", port, ...args], env);
   t.teardown(() => running.end());
   return { running, dataDir };
+}
+
+/** A data folder with a short path: a Unix socket's path has at most 107 bytes, which t.testdir() with a sentence in it exceeds. */
+function folder(t: Test, files: Record<string, string> = {}): string {
+  const path = mkdtempSync(join(tmpdir(), "sluice-"));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(path, name), text);
+  return path;
 }
 
 async function body(url: string): Promise<string> {
@@ -41,7 +50,7 @@ t.test("says once, on one line, that it is ready and where", async (t) => {
 });
 
 t.test("several proxies share one free port", async (t) => {
-  const dataDir = t.testdir({ "sluice.yaml": "proxy: { workers: 2 }\n" });
+  const dataDir = folder(t, { "sluice.yaml": "proxy: { workers: 2 }\n" });
   const { running } = start(t, { dataDir, args: ["--config", join(dataDir, "sluice.yaml")] });
   const ready = await running.ready();
   t.equal(new Set(ready.pids.proxies).size, 2);
@@ -75,7 +84,7 @@ for (const which of ["sidecar", "proxy"] as const) {
 }
 
 t.test("a child that hangs at its start is killed and started again", async (t) => {
-  const dataDir = t.testdir();
+  const dataDir = folder(t);
   const env = { STAND_IN: `sidecar-hang-once=${join(dataDir, "hung")}`, STAND_IN_START_TIMEOUT_MS: "1000" };
   const { running } = start(t, { env, dataDir });
   await running.ready();
@@ -112,7 +121,7 @@ t.test("SIGTERM lets the proxies finish before the sidecar stops, and ends with 
 });
 
 t.test("children that do not end are killed at the bound", async (t) => {
-  const dataDir = t.testdir({ "sluice.yaml": "proxy: { timeouts: { drain: 0 } }\n" });
+  const dataDir = folder(t, { "sluice.yaml": "proxy: { timeouts: { drain: 0 } }\n" });
   const env = { STAND_IN: "proxy-slow-stop" };
   const { running } = start(t, { dataDir, env, args: ["--config", join(dataDir, "sluice.yaml")] });
   const ready = await running.ready();
@@ -177,7 +186,7 @@ t.test("a second serve on one data folder is refused, and the first goes on", as
 });
 
 t.test("of several started at the same moment on a stale lock exactly one serves", async (t) => {
-  const dataDir = t.testdir({ "serve.lock": JSON.stringify({ pid: 2 ** 22 + 1, startTime: "1", url: null }) });
+  const dataDir = folder(t, { "serve.lock": JSON.stringify({ pid: 2 ** 22 + 1, startTime: "1", url: null }) });
   const all = Array.from({ length: 4 }, () => start(t, { dataDir }).running);
   const ends = await Promise.all(
     all.map((each) =>
@@ -188,7 +197,7 @@ t.test("of several started at the same moment on a stale lock exactly one serves
 });
 
 t.test("metrics of all parts come as one text, and of those that live when one is gone", async (t) => {
-  const dataDir = t.testdir({ "sluice.yaml": "proxy: { workers: 2 }\n" });
+  const dataDir = folder(t, { "sluice.yaml": "proxy: { workers: 2 }\n" });
   const env = { STAND_IN: "sidecar-slow-stop" };
   const { running } = start(t, { dataDir, env, args: ["--config", join(dataDir, "sluice.yaml")] });
   const ready = await running.ready();

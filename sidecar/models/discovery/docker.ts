@@ -119,7 +119,10 @@ export class DockerDiscovery {
     this.#hangUp();
     const { enabled, socket } = this.#options.config.discovery.docker;
     const { code } = cause as { code?: unknown };
-    if (enabled === "auto" && !this.#wasAnswering && code !== "EACCES") return this.#schedule(RECONCILE_MS);
+    if (enabled === "auto" && !this.#wasAnswering && code !== "EACCES") {
+      this.#schedule(RECONCILE_MS);
+      return;
+    }
     if (!this.#isAwayTold) {
       this.#isAwayTold = true;
       const fields = { event: "docker_away", socket, ...(typeof code === "string" ? { code } : {}) };

@@ -1,6 +1,7 @@
 /** Starts a program that announces events as JSON lines, and waits for them; every wait has a bound. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 export interface Announcement {
@@ -86,10 +87,16 @@ export async function eventually(
   }
 }
 
+/** Whether a process still does anything; a zombie that nobody has reaped does not. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+  } catch {
+    return false;
+  }
+  if (process.platform !== "linux") return true;
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch {
     return false;
   }
