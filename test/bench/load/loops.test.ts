@@ -42,7 +42,7 @@ t.test("a histogram gives back what was recorded, within a thousandth, and adds 
     t.ok(Math.abs(each.quantile(0.99) / 9_900 - 1) < 0.001, `${each.quantile(0.99)}`);
   }
   t.equal(twice.total, 20_000);
-  t.equal(new Histogram().quantile(0.5), Number.NaN);
+  t.ok(Number.isNaN(new Histogram().quantile(0.5)));
 });
 
 t.test("closed loop: every answer is counted and the bodies take turns", async (t) => {
@@ -82,7 +82,7 @@ t.test("what is wrong is an error by its kind and never an answer", async (t) =>
   const port = await listen(t, (req, res) => {
     req.resume();
     const turn = Math.floor(Math.random() * 3);
-    if (turn === 0) res.writeHead(503).end("no");
+    if (turn === 0) res.writeHead(503, { "content-length": 2 }).end("no");
     else if (turn === 1) res.end("longer");
     else req.socket.destroy();
   });
