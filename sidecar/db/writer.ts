@@ -49,11 +49,11 @@ export class Writer {
     };
     const worker = new Worker(new URL("./writer-thread.js", import.meta.url), { workerData: setup });
     await new Promise<void>((resolve, reject) => {
+      worker.once("error", reject);
       worker.once("message", () => {
-        worker.removeAllListeners();
+        worker.off("error", reject);
         resolve();
       });
-      worker.once("error", reject);
     });
     return new Writer(
       worker,

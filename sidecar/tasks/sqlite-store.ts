@@ -98,8 +98,10 @@ export class SqliteTaskStore implements TaskStore {
     return { task, payload: this.#payload(record) };
   }
 
-  async markRunning(uuid: string, attempt: number, trackingId: string | null): Promise<boolean> {
-    return this.#moved(await this.#writer.call<TaskRecord | null>("markRunning", [uuid, attempt, trackingId]));
+  async markRunning(uuid: string, attempt: number, trackingId: string | null, accepted: TaskAnswer): Promise<boolean> {
+    const answer = answerRecord(accepted);
+    const moved = await this.#writer.call<TaskRecord | null>("markRunning", [uuid, attempt, trackingId, answer]);
+    return this.#moved(moved);
   }
 
   async requeue(uuid: string, attempt: number, notBeforeMs: number, note: string | null): Promise<boolean> {

@@ -31,6 +31,9 @@ export interface Ended {
 /** Overdue tasks failed per call, so that a million of them do not hold up everybody else's commit. */
 export const EXPIRE_AT_MOST = 500;
 
+const PUT_ANSWER_BYTES =
+  "INSERT INTO inline_answers (seq, bytes) VALUES (?, ?) ON CONFLICT DO UPDATE SET bytes = excluded.bytes";
+
 export function prepareWrites(db: Database): Record<string, Write> {
   return { ...prepareInsert(db), ...prepareClaim(db), ...prepareMoves(db), ...prepareEnds(db), ...prepareProbe(db) };
 }
@@ -124,17 +127,24 @@ function prepareClaim(db: Database): Record<string, Write> {
 
 function prepareMoves(db: Database): Record<string, Write> {
   const running: Statement<TaskRecord> = db.prepare(
-    `UPDATE tasks SET status = 'running', tracking_id = ifnull(?, tracking_id)
-     WHERE uuid = ? AND attempt = ? AND ${among(statesBefore("running"))} RETURNING *`,
+    `UPDATE tasks SET status = 'running', tracking_id = ifnull(@trackingId, tracking_id), answer_status = @status,
+       answer_headers = @headers, upstream_ms = @upstreamMs, answer_key = @key, answer_size = @size, answer_sha256 = @sha256
+     WHERE uuid = @uuid AND attempt = @attempt AND ${among(statesBefore("running"))} RETURNING *`,
   );
   const requeue: Statement<TaskRecord> = db.prepare(
     `UPDATE tasks SET status = 'pending', not_before_ms = ?, error_message = ?
      WHERE uuid = ? AND attempt = ? AND ${among(statesBefore("pending"))} RETURNING *`,
   );
   const endAttempt = prepareEndAttempt(db);
+  const putBytes = db.prepare(PUT_ANSWER_BYTES);
   return {
-    markRunning(uuid: string, attempt: number, trackingId: string | null): TaskRecord | null {
-      return running.get(trackingId, uuid, attempt) ?? null;
+    markRunning(uuid: string, attempt: number, trackingId: string | null, accepted: AnswerRecord): TaskRecord | null {
+      const { body, ...answer } = accepted;
+      const { key, size, sha256 } = body;
+      const record = running.get({ uuid, attempt, trackingId, ...answer, key, size, sha256 }) ?? null;
+      if (record !== null && body.bytes !== null) putBytes.run(record.seq, body.bytes);
+      failpoint("running.before_commit");
+      return record;
     },
     requeueTask(move: { uuid: string; attempt: number; notBeforeMs: number; note: string | null; nowMs: number }) {
       const record = requeue.get(Math.max(0, Math.round(move.notBeforeMs)), move.note, move.uuid, move.attempt) ?? null;
@@ -214,11 +224,14 @@ function prepareEndAttempt(db: Database) {
 
 /** Puts a small answer in, takes the payload out. */
 function prepareSettle(db: Database) {
-  const insertBytes = db.prepare("INSERT INTO inline_answers (seq, bytes) VALUES (?, ?)");
+  const putBytes = db.prepare(PUT_ANSWER_BYTES);
+  const forgetBytes = db.prepare("DELETE FROM inline_answers WHERE seq = ?");
   const removeBytes = db.prepare("DELETE FROM inline_payloads WHERE seq = ?");
   const forgetKey = db.prepare("UPDATE tasks SET payload_key = NULL WHERE seq = ?");
   return (record: TaskRecord, answer: BodyColumns | null): Ended => {
-    if (answer !== null && answer.bytes !== null) insertBytes.run(record.seq, answer.bytes);
+    // A training's 202 may stand there already: what it ended with takes its place.
+    if (answer !== null && answer.bytes !== null) putBytes.run(record.seq, answer.bytes);
+    else forgetBytes.run(record.seq);
     if (record.payload_key === null) removeBytes.run(record.seq);
     else forgetKey.run(record.seq);
     return { record, releasedKey: record.payload_key };

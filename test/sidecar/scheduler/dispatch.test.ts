@@ -8,6 +8,8 @@ import type { TaskStatus } from "../../../core/contract/tasks.js";
 import { systemClock } from "../../../core/runtime/clock.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import { createLogger } from "../../../core/runtime/logger.js";
+import { migrate } from "../../../sidecar/db/migrate.js";
+import { openForWriting } from "../../../sidecar/db/open.js";
 import { createModelCatalogue } from "../../../sidecar/models/model-catalogue.js";
 import { createAttempts } from "../../../sidecar/scheduler/attempt.js";
 import { createDispatcher } from "../../../sidecar/scheduler/dispatch.js";
@@ -44,8 +46,12 @@ async function startRig(
   });
   const http = createHttpClient();
   const blobs = await FileBlobs.open(dataDir);
+  const file = join(dataDir, "sluice.db");
+  const database = openForWriting(file);
+  migrate(database);
+  database.close();
   const store = await SqliteTaskStore.open({
-    file: join(dataDir, "sluice.db"),
+    file,
     bounds: () => ({ maxTasks: 10_000, maxBytes: 2 ** 30 }),
     releaseBlob: (key) => void blobs.remove(key),
   });
