@@ -1,6 +1,8 @@
 import { once } from "node:events";
-import { rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import t, { type Test } from "tap";
 import type { RouteSnapshot } from "../../core/contract/internal-api.js";
 import type { ModelEntry } from "../../core/contract/models.js";
@@ -82,7 +84,10 @@ function entry(name: string, port: number | null, more: Partial<ModelEntry> = {}
 }
 
 async function startBoth(t: Test, routeSilenceMs?: number) {
-  const wire = new SidecarWire(t, `${t.testdir()}/s.sock`);
+  // Not t.testdir(): a Unix socket's path is cut at 107 bytes.
+  const folder = mkdtempSync(join(tmpdir(), "sluice-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const wire = new SidecarWire(t, join(folder, "s.sock"));
   await wire.start();
   const rig = await startProxy(t, {
     socketPath: wire.path,
