@@ -181,6 +181,11 @@ export class Exchange {
 
   onError(caught: unknown): void {
     if (this.#isOver) return;
+    if (this.#head !== null && this.#res.statusCode === 304) {
+      // It has no body, whatever length it names; undici takes the missing body for a cut.
+      this.onComplete(null);
+      return;
+    }
     if (this.#canRetry(caught)) {
       this.#hasRetried = true;
       this.#abort = null;
