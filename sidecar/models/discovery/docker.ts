@@ -41,7 +41,7 @@ export class DockerDiscovery {
   /** How often each container was started while we listened: a container started anew is another server. */
   readonly #starts = new Map<string, number>();
   #events: Readable | null = null;
-  #isStopped = false;
+  readonly #stopped = new AbortController();
   #wasAnswering = false;
   #isAwayTold = false;
   #failures = 0;
@@ -65,14 +65,14 @@ export class DockerDiscovery {
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#stopped.abort();
     this.#cancelTimer();
     this.#hangUp();
   }
 
   #schedule(afterMs: number): void {
     this.#cancelTimer();
-    if (!this.#isStopped) this.#cancelTimer = this.#options.clock.after(afterMs, () => void this.#look());
+    if (!this.#stopped.signal.aborted) this.#cancelTimer = this.#options.clock.after(afterMs, () => void this.#look());
   }
 
   /** Something changed: looks soon, once for a burst. A look that is under way may have read too early, so another follows it. */
@@ -100,7 +100,7 @@ export class DockerDiscovery {
   }
 
   #accept(rows: ContainerRow[]): void {
-    if (this.#isStopped) return;
+    if (this.#stopped.signal.aborted) return;
     if (this.#isAwayTold) this.#options.logger.info({ event: "docker_back" }, "the Docker daemon answers again");
     else if (!this.#wasAnswering)
       this.#options.logger.info({ event: "docker_found" }, "model servers are looked for in Docker");
@@ -124,7 +124,8 @@ export class DockerDiscovery {
     this.#hangUp();
     const { enabled, socket } = this.#options.config.discovery.docker;
     const { code } = cause as { code?: unknown };
-    if (this.#isStopped || (enabled === "auto" && !this.#wasAnswering && code !== "EACCES")) return RECONCILE_MS;
+    if (this.#stopped.signal.aborted || (enabled === "auto" && !this.#wasAnswering && code !== "EACCES"))
+      return RECONCILE_MS;
     if (!this.#isAwayTold) {
       this.#isAwayTold = true;
       const fields = { event: "docker_away", socket, ...(typeof code === "string" ? { code } : {}) };
@@ -140,15 +141,17 @@ export class DockerDiscovery {
     const { labels, discovery, cms } = this.#options.config;
     const project = discovery.docker.project ?? cms.project_name;
     const label = [labels.cms_model_label, `com.docker.compose.project=${project}`];
-    return within(ANSWER_TIMEOUT_MS, (abortSignal) => this.#docker.listContainers({ filters: { label }, abortSignal }));
+    return within(ANSWER_TIMEOUT_MS, this.#stopped.signal, (abortSignal) =>
+      this.#docker.listContainers({ filters: { label }, abortSignal }),
+    );
   }
 
   async #listen(): Promise<void> {
     const filters = { type: ["container" as const, "network" as const] };
-    const events = (await within(ANSWER_TIMEOUT_MS, (abortSignal) =>
+    const events = (await within(ANSWER_TIMEOUT_MS, this.#stopped.signal, (abortSignal) =>
       this.#docker.getEvents({ filters, abortSignal }),
     )) as unknown as Readable;
-    if (this.#isStopped) {
+    if (this.#stopped.signal.aborted) {
       events.destroy();
       return;
     }
@@ -195,12 +198,18 @@ export class DockerDiscovery {
 }
 
 /** The client forgets a call whose connection ends in the middle of the answer, so the bound is kept here. */
-async function within<T>(limitMs: number, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function within<T>(
+  limitMs: number,
+  stopped: AbortSignal,
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
+  let giveUp: () => void = () => {};
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" })), limitMs);
+    giveUp = () => reject(Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" }));
   });
+  const timer = setTimeout(giveUp, limitMs);
+  stopped.addEventListener("abort", giveUp, { once: true });
   const answer = action(controller.signal);
   try {
     return await Promise.race([answer, late]);
@@ -210,5 +219,6 @@ async function within<T>(limitMs: number, action: (signal: AbortSignal) => Promi
     throw cause;
   } finally {
     clearTimeout(timer);
+    stopped.removeEventListener("abort", giveUp);
   }
 }
