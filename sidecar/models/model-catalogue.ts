@@ -124,11 +124,25 @@ class Catalogue implements ManagedCatalogue {
   }
 
   async ensureReady(nameOrAddress: string, waitMs: number, signal?: AbortSignal): Promise<ModelEntry> {
+    const until = Date.now() + waitMs;
+    for (;;) {
+      const server = this.#find(nameOrAddress);
+      try {
+        return await server.ensureReady(Math.max(0, until - Date.now()), signal);
+      } catch (caught) {
+        // Replaced by one at another place, or by the same container started anew: that one serves who waits.
+        if (!server.isClosed || this.#stopped !== undefined) throw caught;
+      }
+    }
+  }
+
+  /** @throws SHUTTING_DOWN, MODEL_UNKNOWN */
+  #find(nameOrAddress: string): ModelServer {
     if (this.#stopped !== undefined) throw new SluiceError("SHUTTING_DOWN", "Sluice is stopping");
     const entry = this.get(nameOrAddress);
     const server = entry === undefined ? undefined : this.#server(entry.name);
     if (server === undefined) throw new SluiceError("MODEL_UNKNOWN", unavailableMessage(nameOrAddress, this.list()));
-    return server.ensureReady(waitMs, signal);
+    return server;
   }
 
   onChange(listener: (models: ModelEntry[]) => void): () => void {
