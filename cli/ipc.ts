@@ -13,7 +13,7 @@ export interface HelloMessage {
 /** A child's answer to being started: it serves. A proxy names the address it listens on. */
 export interface ReadyMessage {
   readonly type: "ready";
-  readonly address?: string | { readonly address: string; readonly port: number };
+  readonly address?: string | { readonly host: string; readonly port: number };
 }
 
 /** A child cannot start, and why; it exits right after. */

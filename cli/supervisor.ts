@@ -120,7 +120,7 @@ export class Supervisor {
   }
 
   #forkSidecar(): ChildProcess {
-    return fork(this.#options.exec, ["sidecar", ...this.#options.args], { env: childEnvironment() });
+    return fork(this.#options.exec, ["sidecar", ...this.#options.args], { env: childEnvironment(this.#wasReady) });
   }
 
   #forkProxy(): ChildProcess {
@@ -131,7 +131,7 @@ export class Supervisor {
       exec: this.#options.exec,
       args: ["proxy", ...this.#options.args, "--port", String(this.#askedPort)],
     });
-    return cluster.fork(childEnvironment()).process;
+    return cluster.fork(childEnvironment(this.#wasReady)).process;
   }
 
   #hearReady(part: Part, message: ReadyMessage): void {
@@ -155,8 +155,10 @@ export class Supervisor {
   }
 }
 
-function childEnvironment(): NodeJS.ProcessEnv {
-  return { ...process.env, [SUPERVISED_VARIABLE]: "1" };
+function childEnvironment(wasReady: boolean): NodeJS.ProcessEnv {
+  const env = { ...process.env, [SUPERVISED_VARIABLE]: "1" };
+  // A failure asked for by a test happens once: what is started again must heal.
+  return wasReady ? { ...env, SLUICE_FAILPOINTS: undefined } : env;
 }
 
 /** The port in what a proxy says of its address: `host:port`, a URL, or Node's own object. */

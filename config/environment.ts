@@ -16,7 +16,7 @@ export interface Variables {
 
 const PREFIX = "SLUICE_";
 /** Not settings: the file's name, and switches of tests and failpoints. */
-const IGNORED = /^SLUICE_(CONFIG$|TEST_|FAIL_)/;
+const IGNORED = /^SLUICE_(CONFIG$|URL$|FAILPOINTS$|SUPERVISED$|TEST_|FAIL_)/;
 /** What Kubernetes writes into `<SERVICE>_PORT`: a Service called `sluice-proxy` would set SLUICE_PROXY_PORT. */
 const KUBERNETES_PORT = /^(tcp|udp|sctp):\/\//;
 
