@@ -94,7 +94,7 @@ export class Supervisor {
   async #stop(): Promise<boolean> {
     const proxiesByMs = Date.now() + this.#options.config.proxy.timeouts.drain + PROXY_STOP_MS;
     const proxies = await Promise.all(this.#proxies.map((proxy) => proxy.stop(proxiesByMs)));
-    const sidecar = await this.#sidecar.stop(Date.now() + SIDECAR_STOP_MS);
+    const sidecar = await this.#sidecar.stop(proxiesByMs + SIDECAR_STOP_MS);
     await this.#metrics.close();
     return sidecar && proxies.every(Boolean);
   }

@@ -68,12 +68,13 @@ export class ProxyMetrics {
 
   /** @param model a name from the snapshot, or `unknown` */
   countModelRequest(model: string, path: string, method: string, status: number): void {
-    let paths = this.#modelEndpoints.get(model);
-    if (paths === undefined) this.#modelEndpoints.set(model, (paths = new Map()));
+    const paths = getOrMake(this.#modelEndpoints, model, () => new Map<string, EndpointCounts>());
     const named = NAMED_PATHS.has(path) ? path : "/*";
-    let counts = paths.get(named);
-    if (counts === undefined) paths.set(named, (counts = this.#endpoint(`/models/${model}${named}`)));
-    count(counts, method, status);
+    count(
+      getOrMake(paths, named, () => this.#endpoint(`/models/${model}${named}`)),
+      method,
+      status,
+    );
   }
 
   /** @param endpoint a template out of a fixed set */
@@ -90,9 +91,7 @@ export class ProxyMetrics {
 
   observe(model: string, gatewayMs: number, upstreamMs: number): void {
     this.#gateway.observe(Math.max(gatewayMs, 0) / 1_000);
-    let upstream = this.#upstream.get(model);
-    if (upstream === undefined) this.#upstream.set(model, (upstream = new Histogram()));
-    upstream.observe(upstreamMs / 1_000);
+    getOrMake(this.#upstream, model, () => new Histogram()).observe(upstreamMs / 1_000);
   }
 
   observeQueueWait(ms: number): void {
@@ -153,15 +152,20 @@ export class ProxyMetrics {
   }
 
   #endpoint(endpoint: string): EndpointCounts {
-    let counts = this.#endpoints.get(endpoint);
-    if (counts === undefined) this.#endpoints.set(endpoint, (counts = new Map()));
-    return counts;
+    return getOrMake(this.#endpoints, endpoint, () => new Map());
   }
 }
 
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
 function count(counts: EndpointCounts, method: string, status: number): void {
-  let statuses = counts.get(method);
-  if (statuses === undefined) counts.set(method, (statuses = new Map()));
+  const statuses = getOrMake(counts, method, () => new Map<number, number>());
   statuses.set(status, (statuses.get(status) ?? 0) + 1);
 }
 

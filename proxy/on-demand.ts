@@ -37,6 +37,7 @@ export async function ensureReady(options: EnsureOptions): Promise<Route> {
   const { client, name, waitMs, signal } = options;
   let status: number;
   let body: unknown;
+  let retryAfterMs = RETRY_AFTER_MS;
   try {
     const answer = await client.call({
       method: "POST",
@@ -47,6 +48,7 @@ export async function ensureReady(options: EnsureOptions): Promise<Route> {
       signal,
     });
     status = answer.status;
+    retryAfterMs = Number(answer.headers["retry-after"] ?? RETRY_AFTER_MS / 1_000) * 1_000;
     body = await answer.body.json();
   } catch (cause) {
     if (signal.aborted) throw new SluiceError("CLIENT_GONE", "the client closed the connection", { cause });
@@ -55,7 +57,7 @@ export async function ensureReady(options: EnsureOptions): Promise<Route> {
       retryAfterMs: 2_000,
     });
   }
-  if (status !== 200) throw relayedError(body, name);
+  if (status !== 200) throw relayedError(body, name, retryAfterMs);
   const entry = body as ModelEntry;
   const route = viewOf({ version: 0, models: [entry], aliases: [], routes: {} }).routes.get(entry.name);
   if (route === undefined || decideReadiness(entry) !== "ready") throw notReadyError(entry);
@@ -63,13 +65,13 @@ export async function ensureReady(options: EnsureOptions): Promise<Route> {
 }
 
 /** The sidecar's own error, code and words. */
-function relayedError(body: unknown, name: string): SluiceError {
+function relayedError(body: unknown, name: string, retryAfterMs: number): SluiceError {
   const { code, message, hint } = (body as { error?: { code?: string; message?: string; hint?: string } }).error ?? {};
   if (code === undefined || !(code in ERRORS)) {
-    return new SluiceError("MODEL_NOT_READY", `model '${name}' is not ready`, { retryAfterMs: RETRY_AFTER_MS });
+    return new SluiceError("MODEL_NOT_READY", `model '${name}' is not ready`, { retryAfterMs });
   }
   return new SluiceError(code as ErrorCode, message ?? `model '${name}' is not ready`, {
     ...(hint === undefined ? {} : { hint }),
-    ...(ERRORS[code as ErrorCode].status === 503 ? { retryAfterMs: RETRY_AFTER_MS } : {}),
+    ...(ERRORS[code as ErrorCode].status === 503 ? { retryAfterMs } : {}),
   });
 }
