@@ -4,8 +4,7 @@ import { armFailpoints } from "../core/runtime/failpoints.js";
 import { createLogger } from "../core/runtime/logger.js";
 import { runSidecar } from "../sidecar/main.js";
 import { configFromSupervisor, ignoreTerminalSignals, isSupervised, runChild } from "./child.js";
-import { loadOptionsOf } from "./config.js";
-import { type GlobalFlags, loadConfiguration } from "./global-flags.js";
+import { type GlobalFlags, loadConfiguration, loadOptionsOf } from "./global-flags.js";
 
 /** A sidecar whose supervisor was killed has this long for its own end, so that a new `serve` can take the folder. */
 const ORPHAN_STOP_MS = 2_000;
