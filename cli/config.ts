@@ -60,7 +60,7 @@ function portOf(text: string): number {
   return Number(text);
 }
 
-function loadOptionsOf({ config, dataDir, port, host }: FileOptions): LoadOptions {
+export function loadOptionsOf({ config, dataDir, port, host }: FileOptions): LoadOptions {
   const flags = Object.fromEntries(Object.entries({ dataDir, port, host }).filter(([, value]) => value !== undefined));
   return { ...(config === undefined ? {} : { file: config }), env: process.env, cwd: process.cwd(), flags };
 }
