@@ -16,6 +16,11 @@ export interface ReadyMessage {
   readonly address?: string | { readonly host: string; readonly port: number };
 }
 
+/** A proxy has the sidecar's route table: it knows every model. */
+export interface FollowingMessage {
+  readonly type: "following";
+}
+
 /** A child cannot start, and why; it exits right after. */
 export interface FailedMessage {
   readonly type: "failed";
@@ -51,5 +56,5 @@ export interface MetricsAnswer extends MetricsQuestion {
   readonly text: string;
 }
 
-export type FromChild = HelloMessage | ReadyMessage | FailedMessage | MetricsQuestion | MetricsReply;
+export type FromChild = HelloMessage | ReadyMessage | FollowingMessage | FailedMessage | MetricsQuestion | MetricsReply;
 export type ToChild = ConfigMessage | MetricsRequest | MetricsAnswer;
