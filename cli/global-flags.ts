@@ -1,12 +1,17 @@
 /** Flags every subcommand knows, and how they reach the configuration and the child processes. */
-import { type LoadedConfig, loadConfig } from "../config/load.js";
-import { loadOptionsOf } from "./config.js";
+import { type LoadedConfig, type LoadOptions, loadConfig } from "../config/load.js";
 
 export interface GlobalFlags {
   readonly config?: string;
   readonly dataDir?: string;
   readonly host?: string;
   readonly port?: number;
+}
+
+/** What the configuration is loaded with, and loaded again with. */
+export function loadOptionsOf({ config, dataDir, port, host }: GlobalFlags): LoadOptions {
+  const flags = Object.fromEntries(Object.entries({ dataDir, port, host }).filter(([, value]) => value !== undefined));
+  return { ...(config === undefined ? {} : { file: config }), env: process.env, cwd: process.cwd(), flags };
 }
 
 /** @throws ConfigError with all faults at once */

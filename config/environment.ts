@@ -16,7 +16,7 @@ export interface Variables {
 
 const PREFIX = "SLUICE_";
 /** Not settings: the file's name, marks for our own child processes, switches of tests and failpoints. */
-const IGNORED = /^SLUICE_(CONFIG$|SUPERVISED$|MODEL_RUN$|TEST_|FAIL)/;
+const IGNORED = /^SLUICE_(CONFIG$|URL$|SUPERVISED$|MODEL_RUN$|TEST_|FAIL)/;
 /** What Kubernetes writes into `<SERVICE>_PORT`: a Service called `sluice-proxy` would set SLUICE_PROXY_PORT. */
 const KUBERNETES_PORT = /^(tcp|udp|sctp):\/\//;
 

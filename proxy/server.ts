@@ -36,6 +36,8 @@ export interface Proxy {
   /** The ports of open aliases by model. */
   readonly aliasPorts: ReadonlyMap<string, number>;
   metrics(): MetricObject[];
+  /** Resolves when the sidecar's first route table has come. */
+  whenFollowing(): Promise<void>;
   /** Fails readiness, stops accepting, ends event streams and sockets, lets the rest finish until then, cuts what is left. */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -127,6 +129,14 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
       return listeners.aliasPorts;
     },
     metrics: () => app.ownMetrics(),
+    whenFollowing: () =>
+      new Promise((resolve) => {
+        if (routes.isConnected) return resolve();
+        const forget = routes.onChange(() => {
+          forget();
+          resolve();
+        });
+      }),
     stop: (deadlineMs) => releasers.stop(deadlineMs),
   };
 }
