@@ -55,6 +55,8 @@ async function runImage(docker: Docker): Promise<RunningContainer> {
   const network = await docker.createNetwork({ Name: "sluice-test", Driver: "bridge" });
   const container = await docker.createContainer({
     Image: IMAGE,
+    // Its logs come as they are, without frames.
+    Tty: true,
     HostConfig: { NetworkMode: "sluice-test" },
     // The image's check, more often.
     Healthcheck: { Interval: 1_000_000_000 },
@@ -67,7 +69,7 @@ async function runImage(docker: Docker): Promise<RunningContainer> {
 }
 
 async function readLogs(container: Docker.Container): Promise<string> {
-  return (await container.logs({ stdout: true, stderr: true })).toString("utf8");
+  return (await container.logs({ stdout: true, stderr: true, tail: 30 })).toString("utf8");
 }
 
 /** The health as Docker tells it, once it is no longer starting. */
