@@ -3,7 +3,8 @@ import { ConfigError } from "../config/load.js";
 import { createLogger } from "../core/runtime/logger.js";
 import { runSidecar } from "../sidecar/main.js";
 import { configFromSupervisor, ignoreTerminalSignals, isSupervised, runChild } from "./child.js";
-import { type GlobalFlags, loadConfiguration, loadOptions } from "./global-flags.js";
+import { loadOptionsOf } from "./config.js";
+import { type GlobalFlags, loadConfiguration } from "./global-flags.js";
 
 /** A sidecar whose supervisor was killed has this long for its own end, so that a new `serve` can take the folder. */
 const ORPHAN_STOP_MS = 2_000;
@@ -22,7 +23,7 @@ export function sidecar(flags: GlobalFlags): Promise<void> {
         "the configuration on disk is refused; starting with the one Sluice began with",
       );
     }
-    await runSidecar({ loaded, reload: loadOptions(flags), logger });
+    await runSidecar({ loaded, reload: loadOptionsOf(flags), logger });
   });
 }
 
@@ -30,10 +31,13 @@ export function sidecar(flags: GlobalFlags): Promise<void> {
 async function load(flags: GlobalFlags) {
   const fallback = isSupervised() ? await configFromSupervisor() : undefined;
   try {
-    return { loaded: await loadConfiguration(flags), problem: undefined };
+    return { loaded: loadConfiguration(flags), problem: undefined };
   } catch (caught) {
     if (!(caught instanceof ConfigError) || fallback === undefined) throw caught;
-    return { loaded: { config: fallback, files: [], warnings: [] }, problem: caught };
+    return {
+      loaded: { config: fallback, files: { sluice: null, cmg: null, dotenv: null }, warnings: [] },
+      problem: caught,
+    };
   }
 }
 

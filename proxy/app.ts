@@ -309,7 +309,7 @@ export class App {
     { route, rule, cmgTask }: { route: Route; rule: RouteRule; cmgTask: string | null },
   ): AdmitContext {
     const { req, res, requestId, receivedAtMs } = visit;
-    const { config, logger } = this.#parts;
+    const { config, logger, client } = this.#parts;
     this.#checkBodySize(req);
     const peer = peerOf(req);
     const { prefix } = target;
@@ -335,6 +335,7 @@ export class App {
       cmgTask,
       headers,
       peer,
+      sidecar: client,
       logger,
       config,
       startBody: () => startBody(visit),

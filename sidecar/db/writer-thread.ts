@@ -29,7 +29,7 @@ port.on("message", (first: WriteCall | "close") => {
   const calls: WriteCall[] = [];
   for (let message = first; ; ) {
     if (message === "close") {
-      if (calls.length > 0) port.postMessage(runBatch(calls));
+      if (calls.length > 0) answer(calls);
       connection?.db.close();
       port.close();
       return;
@@ -40,13 +40,19 @@ port.on("message", (first: WriteCall | "close") => {
     if (next === undefined) break;
     message = next.message;
   }
-  port.postMessage(runBatch(calls));
+  answer(calls);
 });
 port.postMessage("ready");
 
 function connect(): Connection {
   const db = openForWriting(setup.file);
   return { db, writes: Object.assign({}, ...modules.map((prepare) => prepare(db))) };
+}
+
+function answer(calls: readonly WriteCall[]): void {
+  const replies = runBatch(calls);
+  failpoint("writer.before_answer");
+  port.postMessage(replies);
 }
 
 function runBatch(calls: readonly WriteCall[]): WriteReply[] {
@@ -57,7 +63,6 @@ function runBatch(calls: readonly WriteCall[]): WriteReply[] {
     const replies = calls.map((call) => runCall(db, writes, call));
     failpoint("writer.before_commit");
     db.exec("COMMIT");
-    failpoint("writer.after_commit");
     return replies;
   } catch (caught) {
     // Nothing of this batch is durable. A fresh connection next time leaves nothing of the fault behind.

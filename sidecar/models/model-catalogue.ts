@@ -131,6 +131,7 @@ class Catalogue implements ManagedCatalogue {
   }
 
   async ensureReady(nameOrAddress: string, waitMs: number, signal?: AbortSignal): Promise<ModelEntry> {
+    if (this.#stopped !== undefined) throw new SluiceError("SHUTTING_DOWN", "Sluice is stopping");
     const entry = this.get(nameOrAddress);
     const server = entry === undefined ? undefined : this.#server(entry.name);
     if (server === undefined) throw new SluiceError("MODEL_UNKNOWN", unavailableMessage(nameOrAddress, this.list()));

@@ -1,7 +1,7 @@
 /** A task as its callers see it: the answer to replay, the detail, the event. Pure but for reading the body. */
 import { type ErrorCode, errorEnvelope, SluiceError } from "../../core/contract/errors.js";
 import type { StoredAnswer } from "../../core/contract/internal-api.js";
-import { type FailureReason, type TaskDetail, wireTime } from "../../core/contract/tasks.js";
+import { type FailureReason, isFinal, type TaskDetail, wireTime } from "../../core/contract/tasks.js";
 import type { TaskRow } from "./store.js";
 
 const FAILURES: Readonly<Record<FailureReason, { code: ErrorCode; message: string }>> = {
@@ -25,6 +25,11 @@ export function storedAnswer(task: TaskRow): { answer: StoredAnswer; ownBody: Bu
   const ownBody = Buffer.from(JSON.stringify(errorEnvelope(error, task.requestId)));
   const headers = ["Content-Type", "application/json", "Content-Length", String(ownBody.byteLength)];
   return { answer: { status: error.status, headers, queueMs, upstreamMs: 0 }, ownBody };
+}
+
+/** True once a held caller can be answered: the task is final, or a training was accepted and its 202 is there. */
+export function hasAnswer(task: TaskRow): boolean {
+  return isFinal(task.status) || (task.status === "running" && task.answer !== null);
 }
 
 /** The error a failed task stands for; its own words (never the request's) go to the caller whose task it is. */

@@ -1,5 +1,4 @@
 /** From a heavy request to a durable task: first its body, then its row, and only then a promise. */
-import { randomUUID } from "node:crypto";
 import type { Config } from "../../config/schema.js";
 import { SluiceError } from "../../core/contract/errors.js";
 import type { Submission } from "../../core/contract/tasks.js";
@@ -63,7 +62,7 @@ export function planPlace(submission: Submission, classes: Config["scheduler"]["
 
 function newTask(submission: Submission, place: Place, payload: StoredBody): NewTask {
   const { priority: _own, deadlineMs: _span, ...rest } = submission;
-  return { ...rest, ...place, uuid: randomUUID(), payload };
+  return { ...rest, ...place, payload };
 }
 
 /** A request's stream that breaks off says so in its own words; ours name what it means. */

@@ -1,6 +1,5 @@
 /** Waiting for tasks by events, not by asking again: one listener on the store, one entry per waited-for task. */
 import { SluiceError } from "../../core/contract/errors.js";
-import { isFinal } from "../../core/contract/tasks.js";
 import type { TaskRow, TaskStore } from "./store.js";
 
 /** Callers that may wait at a time, over all tasks. */
@@ -40,28 +39,29 @@ export class TaskWatch {
   }
 
   /**
-   * The task once it is final, or as it is when the time is up or the signal aborts; null when there is none of that name.
+   * The task once it is as wanted, or as it is when the time is up or the signal aborts; null when there is none of that name.
    * @param waitMs 0 answers at once
    */
-  async untilFinal(uuid: string, waitMs: number, signal: AbortSignal): Promise<TaskRow | null> {
+  async until(
+    isDone: (task: TaskRow) => boolean,
+    { uuid, waitMs, signal }: { uuid: string; waitMs: number; signal: AbortSignal },
+  ): Promise<TaskRow | null> {
     const task = this.#store.get(uuid);
-    if (task === null || isFinal(task.status) || waitMs <= 0 || signal.aborted) return task;
-    let unwatch = () => {};
-    let timer: NodeJS.Timeout | undefined;
-    let stop = () => {};
+    if (task === null || isDone(task) || waitMs <= 0 || signal.aborted) return task;
+    const ends: (() => void)[] = [];
     try {
       // Reading and watching happen in one turn of the event loop: no commit can be announced in between.
-      await new Promise<void>((resolve) => {
-        stop = resolve;
-        unwatch = this.watch(uuid, (changed) => isFinal(changed.status) && resolve());
-        timer = setTimeout(resolve, Math.min(waitMs, 2_147_483_647));
-        signal.addEventListener("abort", stop, { once: true });
+      const done = await new Promise<TaskRow | null>((resolve) => {
+        const giveUp = () => resolve(null);
+        ends.push(this.watch(uuid, (changed) => isDone(changed) && resolve(changed)));
+        const timer = setTimeout(giveUp, Math.min(waitMs, 2_147_483_647));
+        ends.push(() => clearTimeout(timer));
+        signal.addEventListener("abort", giveUp, { once: true });
+        ends.push(() => signal.removeEventListener("abort", giveUp));
       });
-      return this.#store.get(uuid);
+      return done ?? this.#store.get(uuid);
     } finally {
-      unwatch();
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
+      for (const end of ends) end();
     }
   }
 
