@@ -82,8 +82,10 @@ function readResults(tally: Tally): Parser {
   const parser = new Parser();
   const counts = new Map<string, number>();
   const name = (result: Result) => nameSource(result.fullname === "" ? "a test without a name" : result.fullname);
-  const leaveOut = (result: Result, reason: string | boolean) =>
-    tally.leftOut.push({ path: name(result), detail: typeof reason === "string" ? reason : "no reason given" });
+  const leaveOut = (result: Result, reason: string | boolean) => {
+    const detail = typeof reason === "string" ? reason.replace(/^left out: /, "") : "no reason given";
+    tally.leftOut.push({ path: name(result).replace(/ > left out: .*$/, ""), detail });
+  };
   parser.on("result", ({ fullname }: Result) => {
     const file = fullname.split(" > ", 1)[0] ?? "";
     counts.set(file, (counts.get(file) ?? 0) + 1);
