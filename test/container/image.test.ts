@@ -131,8 +131,9 @@ t.test("the image serves the gazetteer, as a user of its own, and stops in order
       body: "Seen on 3 March 2021 by Dr Khan, tel 020 7946 0958",
       signal: AbortSignal.timeout(30_000),
     });
-    t.equal(answer.status, 200);
-    const { annotations } = (await answer.json()) as { annotations: unknown[] };
+    const text = await answer.text();
+    t.equal(answer.status, 200, text);
+    const { annotations } = JSON.parse(text) as { annotations: unknown[] };
     t.ok(annotations.length >= 3, "the date, the doctor and the phone number");
   });
 
@@ -143,9 +144,8 @@ t.test("the image serves the gazetteer, as a user of its own, and stops in order
       body: JSON.stringify(["Seen on 3 March 2021"]),
       signal: AbortSignal.timeout(30_000),
     });
-    t.equal(answer.status, 200);
+    t.equal(answer.status, 200, await answer.text());
     t.ok(answer.headers.has("sluice-task-id"));
-    await answer.arrayBuffer();
   });
 
   await t.test("no process in it is root's", async (t) => {
