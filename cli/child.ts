@@ -10,10 +10,13 @@ export function isSupervised(): boolean {
 
 /**
  * Leaves the terminal's signals to the supervisor: Ctrl-C and a closed terminal reach the whole process group, but the supervisor decides
- * who stops when.
+ * who stops when. Called again once the part runs, because alone it would drain on Ctrl-C, and twice is "at once".
  */
 export function ignoreTerminalSignals(signals: readonly NodeJS.Signals[]): void {
-  for (const signal of signals) process.on(signal, () => undefined);
+  for (const signal of signals) {
+    process.removeAllListeners(signal);
+    process.on(signal, () => undefined);
+  }
 }
 
 /** Asks the supervisor for the configuration it began with. */

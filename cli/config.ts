@@ -23,12 +23,14 @@ export function configCommand(): Command {
   config.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : NOT_VALID));
   withFileOptions(config.command("check"))
     .description("check the configuration and list every fault")
-    .action((options: FileOptions) => guarded(() => check(options)));
+    .action((_options, command: Command) => guarded(() => check(command.optsWithGlobals<FileOptions>())));
   withFileOptions(config.command("print"))
     .description("print the configuration in force as YAML, secrets masked")
     .option("--json", "as JSON")
     .option("--origin", "with the source of each value")
-    .action((options: FileOptions & PrintOptions) => guarded(() => print(options)));
+    .action((_options, command: Command) =>
+      guarded(() => print(command.optsWithGlobals<FileOptions & PrintOptions>())),
+    );
   config
     .command("schema")
     .description("print the JSON Schema of the configuration file, for editors")
@@ -44,6 +46,7 @@ export function configCommand(): Command {
   return config;
 }
 
+/** The flags stand before or after the command's name: the program above takes them first. */
 function withFileOptions(command: Command): Command {
   return command
     .option("-c, --config <file>", "configuration file (default: SLUICE_CONFIG, then Sluice's own)")
@@ -57,7 +60,6 @@ function portOf(text: string): number {
   return Number(text);
 }
 
-/** What `loadConfig` takes, from the flags that every command has. */
 export function loadOptionsOf({ config, dataDir, port, host }: FileOptions): LoadOptions {
   const flags = Object.fromEntries(Object.entries({ dataDir, port, host }).filter(([, value]) => value !== undefined));
   return { ...(config === undefined ? {} : { file: config }), env: process.env, cwd: process.cwd(), flags };

@@ -15,21 +15,27 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+export interface CliErrorOptions {
+  readonly hint?: string;
+  readonly requestId?: string;
+  /** The HTTP status of the answer that refused. */
+  readonly status?: number;
+  readonly cause?: unknown;
+}
+
 /** Ends the command with a message for the person who typed it. */
 export class CliError extends Error {
   readonly exitCode: ExitCode;
   readonly hint: string | undefined;
   readonly requestId: string | undefined;
+  readonly status: number | undefined;
 
-  constructor(
-    exitCode: ExitCode,
-    message: string,
-    options: { hint?: string; requestId?: string; cause?: unknown } = {},
-  ) {
+  constructor(exitCode: ExitCode, message: string, options: CliErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "CliError";
     this.exitCode = exitCode;
     this.hint = options.hint;
     this.requestId = options.requestId;
+    this.status = options.status;
   }
 }

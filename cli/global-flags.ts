@@ -1,5 +1,5 @@
 /** Flags every subcommand knows, and how they reach the configuration and the child processes. */
-import { loadConfig } from "../config/load.js";
+import { type LoadedConfig, type LoadOptions, loadConfig } from "../config/load.js";
 
 export interface GlobalFlags {
   readonly config?: string;
@@ -8,23 +8,15 @@ export interface GlobalFlags {
   readonly port?: number;
 }
 
-/** What `loadConfig` is asked with; also what the sidecar reloads with. */
-export function loadOptions(flags: GlobalFlags) {
-  return {
-    ...(flags.config === undefined ? {} : { file: flags.config }),
-    env: process.env,
-    cwd: process.cwd(),
-    flags: {
-      ...(flags.dataDir === undefined ? {} : { data_dir: flags.dataDir }),
-      ...(flags.host === undefined ? {} : { "proxy.host": flags.host }),
-      ...(flags.port === undefined ? {} : { "proxy.port": flags.port }),
-    },
-  };
+/** What the configuration is loaded with, and loaded again with. */
+export function loadOptionsOf({ config, dataDir, port, host }: GlobalFlags): LoadOptions {
+  const flags = Object.fromEntries(Object.entries({ dataDir, port, host }).filter(([, value]) => value !== undefined));
+  return { ...(config === undefined ? {} : { file: config }), env: process.env, cwd: process.cwd(), flags };
 }
 
 /** @throws ConfigError with all faults at once */
-export function loadConfiguration(flags: GlobalFlags) {
-  return loadConfig(loadOptions(flags));
+export function loadConfiguration(flags: GlobalFlags): LoadedConfig {
+  return loadConfig(loadOptionsOf(flags));
 }
 
 /** The same flags again, for a child process. */

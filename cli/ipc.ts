@@ -13,7 +13,12 @@ export interface HelloMessage {
 /** A child's answer to being started: it serves. A proxy names the address it listens on. */
 export interface ReadyMessage {
   readonly type: "ready";
-  readonly address?: string | { readonly address: string; readonly port: number };
+  readonly address?: string | { readonly host: string; readonly port: number };
+}
+
+/** A proxy has the sidecar's route table: it knows every model. */
+export interface FollowingMessage {
+  readonly type: "following";
 }
 
 /** A child cannot start, and why; it exits right after. */
@@ -51,5 +56,5 @@ export interface MetricsAnswer extends MetricsQuestion {
   readonly text: string;
 }
 
-export type FromChild = HelloMessage | ReadyMessage | FailedMessage | MetricsQuestion | MetricsReply;
+export type FromChild = HelloMessage | ReadyMessage | FollowingMessage | FailedMessage | MetricsQuestion | MetricsReply;
 export type ToChild = ConfigMessage | MetricsRequest | MetricsAnswer;

@@ -39,11 +39,6 @@ function explain(caught: NodeJS.ErrnoException, host: string, port: number, sett
   return new CliError(EXIT.failed, `${where}: ${caught.code ?? caught.message}`, { ...options, hint });
 }
 
-/** True for addresses that only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
 /** The URL under which this machine reaches a host and port listened on. */
 export function urlOf(host: string, port: number): string {
   if (host === "0.0.0.0") return `http://127.0.0.1:${port}`;

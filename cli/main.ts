@@ -1,41 +1,31 @@
 #!/usr/bin/env node
 /** The command `sluice`. */
 import { readFileSync } from "node:fs";
+import { CommanderError } from "commander";
 import { ConfigError } from "../config/load.js";
+import { ACTIONS } from "./actions.js";
 import { CliError, EXIT, type ExitCode } from "./exit.js";
-import { createProgram, type Invocation, type Subcommand } from "./program.js";
+import { createProgram } from "./program.js";
 
-async function perform(subcommand: Subcommand, invocation: Invocation): Promise<void> {
-  switch (subcommand) {
-    case "serve": {
-      const { serve } = await import("./serve.js");
-      process.exitCode = await serve(invocation.flags);
-      return;
-    }
-    case "proxy": {
-      const { proxy } = await import("./proxy.js");
-      return proxy(invocation.flags);
-    }
-    case "sidecar": {
-      const { sidecar } = await import("./sidecar.js");
-      return sidecar(invocation.flags);
-    }
-  }
-}
-
+/** Says what went wrong and answers with the exit code. */
 function explain(caught: unknown): ExitCode {
+  if (caught instanceof CommanderError) return caught.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (caught instanceof ConfigError) {
-    process.stderr.write(`${caught.format()}\n`);
+    complain(caught.format());
     return EXIT.usage;
   }
   if (caught instanceof CliError) {
-    process.stderr.write(`sluice: ${caught.message}\n`);
+    complain(caught.message);
     if (caught.hint !== undefined) process.stderr.write(`  ${caught.hint}\n`);
     if (caught.requestId !== undefined) process.stderr.write(`  request id: ${caught.requestId}\n`);
     return caught.exitCode;
   }
-  process.stderr.write(`sluice: ${caught instanceof Error ? (caught.stack ?? caught.message) : String(caught)}\n`);
+  complain(caught instanceof Error ? (caught.stack ?? caught.message) : String(caught));
   return EXIT.failed;
+}
+
+function complain(text: string): void {
+  process.stderr.write(`sluice: ${text}\n`);
 }
 
 function packageVersion(): string {
@@ -44,7 +34,7 @@ function packageVersion(): string {
 }
 
 try {
-  await createProgram(perform, packageVersion()).parseAsync();
+  await createProgram(ACTIONS, packageVersion()).parseAsync();
 } catch (caught) {
   process.exitCode = explain(caught);
 }

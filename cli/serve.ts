@@ -7,7 +7,7 @@ import { createLogger, type Logger } from "../core/runtime/logger.js";
 import { DataLock } from "./data-lock.js";
 import { CliError, EXIT, type ExitCode } from "./exit.js";
 import { flagsToArgs, type GlobalFlags, loadConfiguration } from "./global-flags.js";
-import { assertPortsFree, isLoopback, urlOf } from "./listening.js";
+import { assertPortsFree, urlOf } from "./listening.js";
 import { type Status, Supervisor } from "./supervisor.js";
 import { welcome } from "./welcome.js";
 
@@ -23,16 +23,10 @@ const SAME_KEY_PRESS_MS = 300;
 
 /** Resolves with the exit code once every child is gone. */
 export async function serve(flags: GlobalFlags, options: ServeOptions = {}): Promise<ExitCode> {
-  const { config, warnings } = await loadConfiguration(flags);
+  const { config, warnings } = loadConfiguration(flags);
   const logger = createLogger({ ...config.log, process: "serve" });
   const socketPath = socketPathOf(config);
   for (const warning of warnings) logger.warn({ event: "config-warning" }, warning);
-  if (!isLoopback(config.proxy.host)) {
-    logger.warn(
-      { event: "open-to-network", host: config.proxy.host },
-      "listening beyond this machine; there are no API keys yet, so whoever reaches the port can use every model",
-    );
-  }
   // A reader of our output that goes away must not take the service with it.
   process.stdout.on("error", () => undefined);
   const lock = await DataLock.take(config.data_dir, socketPath);

@@ -39,6 +39,9 @@ const DEFAULT_START_TIMEOUT_MS = 60_000;
 /** What stopping may take beyond `proxy.timeouts.drain`: first part for the proxies' own end, the rest for the sidecar's. */
 const PROXY_STOP_MS = 5_000;
 const SIDECAR_STOP_MS = 10_000;
+/** A proxy looks for the sidecar again after at most 2 s. */
+const FOLLOW_WITHIN_MS = 5_000;
+const FOLLOW_CHECK_MS = 10;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -48,6 +51,7 @@ export class Supervisor {
   #port: number;
   /** What the living proxies were told to listen on: 0 or the port. */
   #askedPort: number;
+  readonly #following = new Set<Part>();
   #wasReady = false;
   #stopped: Promise<boolean> | undefined;
 
@@ -94,7 +98,7 @@ export class Supervisor {
   async #stop(): Promise<boolean> {
     const proxiesByMs = Date.now() + this.#options.config.proxy.timeouts.drain + PROXY_STOP_MS;
     const proxies = await Promise.all(this.#proxies.map((proxy) => proxy.stop(proxiesByMs)));
-    const sidecar = await this.#sidecar.stop(Date.now() + SIDECAR_STOP_MS);
+    const sidecar = await this.#sidecar.stop(proxiesByMs + SIDECAR_STOP_MS);
     await this.#metrics.close();
     return sidecar && proxies.every(Boolean);
   }
@@ -120,7 +124,7 @@ export class Supervisor {
   }
 
   #forkSidecar(): ChildProcess {
-    return fork(this.#options.exec, ["sidecar", ...this.#options.args], { env: childEnvironment() });
+    return fork(this.#options.exec, ["sidecar", ...this.#options.args], { env: childEnvironment(this.#wasReady) });
   }
 
   #forkProxy(): ChildProcess {
@@ -131,7 +135,7 @@ export class Supervisor {
       exec: this.#options.exec,
       args: ["proxy", ...this.#options.args, "--port", String(this.#askedPort)],
     });
-    return cluster.fork(childEnvironment()).process;
+    return cluster.fork(childEnvironment(this.#wasReady)).process;
   }
 
   #hearReady(part: Part, message: ReadyMessage): void {
@@ -139,24 +143,44 @@ export class Supervisor {
       this.#port = portOf(message.address);
       for (const proxy of this.#proxies.slice(1)) proxy.start();
     }
+    this.#following.delete(part);
     if (this.#wasReady) {
-      this.#options.onRestarted(part === this.#sidecar ? "sidecar" : "proxy", this.status);
+      const which = part === this.#sidecar ? "sidecar" : "proxy";
+      this.#onceFollowing([part], () => this.#options.onRestarted(which, this.status));
     } else if (this.#sidecar.isReady && this.#proxies.every((proxy) => proxy.isReady)) {
       this.#wasReady = true;
-      this.#options.onReady(this.status);
+      this.#onceFollowing(this.#proxies, () => this.#options.onReady(this.status));
     }
   }
 
+  /**
+   * Ready is said when a request would find its model: once these proxies have the route table. A sidecar that is away holds nothing up,
+   * because proxies serve without it.
+   */
+  #onceFollowing(parts: readonly Part[], act: () => void): void {
+    const untilMs = Date.now() + FOLLOW_WITHIN_MS;
+    const check = () => {
+      if (this.#stopped !== undefined) return;
+      const isKnown = parts.every((part) => part === this.#sidecar || this.#following.has(part));
+      if (isKnown || !this.#sidecar.isReady || Date.now() > untilMs) act();
+      else setTimeout(check, FOLLOW_CHECK_MS);
+    };
+    check();
+  }
+
   #hear(part: Part, message: FromChild): void {
-    if (message.type === "metrics") this.#metrics.collect(part, message);
+    if (message.type === "following") this.#following.add(part);
+    else if (message.type === "metrics") this.#metrics.collect(part, message);
     else if (message.type === "metrics-all") {
       void this.#metrics.gather().then((text) => part.send({ type: "metrics-all", id: message.id, text }));
     }
   }
 }
 
-function childEnvironment(): NodeJS.ProcessEnv {
-  return { ...process.env, [SUPERVISED_VARIABLE]: "1" };
+function childEnvironment(wasReady: boolean): NodeJS.ProcessEnv {
+  const env = { ...process.env, [SUPERVISED_VARIABLE]: "1" };
+  // A failure asked for by a test happens once: what is started again must heal.
+  return wasReady ? { ...env, SLUICE_FAILPOINTS: undefined } : env;
 }
 
 /** The port in what a proxy says of its address: `host:port`, a URL, or Node's own object. */

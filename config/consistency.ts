@@ -33,7 +33,8 @@ function doorsTwice(config: Loose): Inconsistency[] {
   return items(config.proxy?.aliases).flatMap((alias, index) => {
     return (["port", "host"] as const).flatMap((key) => {
       const door: unknown = alias?.[key];
-      if (typeof door !== "string" && typeof door !== "number") return [];
+      // Port 0 is a different free one each time.
+      if ((typeof door !== "string" && typeof door !== "number") || door === 0) return [];
       const path = ["proxy", "aliases", index, key];
       if (key === "port" && door === (config.proxy?.port as unknown))
         return [{ path, message: "is proxy.port itself" }];

@@ -15,8 +15,8 @@ export interface Variables {
 }
 
 const PREFIX = "SLUICE_";
-/** Not settings: the file's name, and switches of tests and failpoints. */
-const IGNORED = /^SLUICE_(CONFIG$|TEST_|FAIL_)/;
+/** Not settings: the file's name, marks for our own child processes, switches of tests and failpoints. */
+const IGNORED = /^SLUICE_(CONFIG$|URL$|SUPERVISED$|MODEL_RUN$|TEST_|FAIL)/;
 /** What Kubernetes writes into `<SERVICE>_PORT`: a Service called `sluice-proxy` would set SLUICE_PROXY_PORT. */
 const KUBERNETES_PORT = /^(tcp|udp|sctp):\/\//;
 
@@ -90,6 +90,7 @@ function valueOfText(node: Node, text: string): unknown {
       return booleanOfText(trimmed) ?? trimmed;
     case "duration":
     case "size":
+      return NUMBER.test(trimmed) ? Number(trimmed) : trimmed;
     case "choice":
       return trimmed;
     case "text":

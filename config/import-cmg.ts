@@ -1,7 +1,7 @@
 /** Our YAML from CogStack Model Gateway's file and variables. */
 import { cmgFileOf, readCmgFile, readCmgVariables } from "./cmg.js";
 import { type Environment, mergeVariables } from "./environment.js";
-import { ConfigError, faultAt } from "./faults.js";
+import { ConfigError, faultAt, maskCredentials } from "./faults.js";
 import { display, readDotenv } from "./files.js";
 import { faultsOf } from "./issues.js";
 import { joinLayers, merge } from "./layers.js";
@@ -41,7 +41,7 @@ export function importCmg({ file, env, cwd, withSecrets }: ImportOptions): Impor
   const rest = parsed.success ? [] : faultsOf(parsed.error.issues, merged);
   if (faults.length + rest.length > 0) throw new ConfigError([...faults, ...rest]);
 
-  const secrets = entries.filter(({ path: at, value }) => isSecret(at) && value !== null);
+  const secrets = entries.filter(({ path: at, value }) => holdsSecret(at, value));
   const kept = withSecrets
     ? layers
     : layers.map((layer) => ({ ...layer, entries: layer.entries.filter((each) => !secrets.includes(each)) }));
@@ -51,6 +51,10 @@ export function importCmg({ file, env, cwd, withSecrets }: ImportOptions): Impor
     yaml: `${header(leftOut)}${Object.keys(raw).length === 0 ? "" : toYaml(raw)}`,
     warnings: [...dotenv.warnings, ...warnings],
   };
+}
+
+function holdsSecret(path: readonly string[], value: unknown): boolean {
+  return (isSecret(path) && value !== null) || (typeof value === "string" && maskCredentials(value) !== value);
 }
 
 function header(leftOut: readonly string[]): string {

@@ -154,14 +154,18 @@ export function originsIn(parsed: ParsedText, shown: string): (path: Path) => Or
 }
 
 const FLAG_PATHS: Readonly<Record<string, string>> = { dataDir: "data_dir", port: "proxy.port", host: "proxy.host" };
-const FLAG_NAMES: Readonly<Record<string, string>> = { dataDir: "--data-dir", port: "--port", host: "--host" };
+const FLAG_NAMES: Readonly<Record<string, string>> = {
+  data_dir: "--data-dir",
+  "proxy.port": "--port",
+  "proxy.host": "--host",
+};
 const BY_PATH = new Map(SETTINGS.map((setting) => [setting.path.join("."), setting]));
 
 function readFlags(flags: Readonly<Record<string, unknown>>): Layer {
   const layers = Object.entries(flags).map(([flag, value]) => {
     if (value === undefined) return NO_LAYER;
     const dotted = Object.hasOwn(FLAG_PATHS, flag) ? FLAG_PATHS[flag]! : flag;
-    const origin: Origin = { source: "flag", where: FLAG_NAMES[flag] ?? `flag ${dotted}` };
+    const origin: Origin = { source: "flag", where: FLAG_NAMES[dotted] ?? `flag ${dotted}` };
     const setting = BY_PATH.get(dotted);
     if (setting !== undefined && typeof value === "string") return layerOfText(setting, value, origin);
     return layerOf(value, () => origin, dotted.split("."));

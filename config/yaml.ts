@@ -56,7 +56,7 @@ export function parseText(text: string): ParsedText {
       lineCounter: lines,
       prettyErrors: false,
       stringKeys: true,
-      logLevel: "silent",
+      logLevel: "error",
     });
     const problems = document.errors.map(({ code, pos }) => ({
       ...place(pos[0]),
@@ -110,7 +110,9 @@ function locate(
 export function toYaml(value: unknown, remark?: (path: readonly (string | number)[]) => string | undefined): string {
   const document = new Document(value, { aliasDuplicateObjects: false });
   if (remark !== undefined) addRemarks(document.contents, [], remark);
-  return document.toString({ lineWidth: 0, flowCollectionPadding: false });
+  const text = document.toString({ lineWidth: 0, flowCollectionPadding: false });
+  // The writer puts an empty list with a remark on three lines.
+  return text.replace(/:\n +(\[\]|\{\})\n +(#[^\n]*)/g, ": $1 $2");
 }
 
 function addRemarks(

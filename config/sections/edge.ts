@@ -17,7 +17,7 @@ import {
 
 const alias = z
   .strictObject({
-    port: z.number().int().min(1).max(65_535).nullable().default(null).describe("A port of its own for this model"),
+    port: port().nullable().default(null).describe("A port of its own for this model; 0 takes a free one"),
     host: optionalText().describe("A host name (the request's Host without port) for this model"),
     model: modelName().describe("The model that answers there"),
   })

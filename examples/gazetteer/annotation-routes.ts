@@ -11,28 +11,28 @@ import type { Route } from "./route.js";
 import { readTrackingId } from "./tracking-id.js";
 
 export const ANNOTATION_ROUTES: readonly Route[] = [
-  { method: "POST", path: "/process", summary: "Annotates one text", limited: true, handle: annotateText },
+  { method: "POST", path: "/process", summary: "Annotates one text", limited: "after-body", handle: annotateText },
   {
     method: "POST",
     path: "/process_jsonl",
     summary: "Annotates NDJSON, answers NDJSON",
-    limited: true,
+    limited: "after-body",
     handle: annotateLines,
   },
   {
     method: "POST",
     path: "/process_bulk",
     summary: "Annotates an array of texts",
-    limited: true,
+    limited: "after-body",
     handle: annotateTexts,
   },
   { method: "POST", path: "/process_bulk_file", summary: "Annotates an uploaded array of texts", handle: annotateFile },
-  { method: "POST", path: "/redact", summary: "Takes out what was found", limited: true, handle: redactText },
+  { method: "POST", path: "/redact", summary: "Takes out what was found", limited: "after-body", handle: redactText },
   {
     method: "POST",
     path: "/redact_with_encryption",
     summary: "Takes out and encrypts",
-    limited: true,
+    limited: "after-body",
     handle: encryptText,
   },
   { method: "POST", path: "/preview", summary: "Shows a text with its annotations", handle: previewText },

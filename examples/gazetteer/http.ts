@@ -62,7 +62,8 @@ export class Call {
 
   /** The body as it arrives. Memory stays flat however long it is. */
   async *chunks(): AsyncGenerator<Buffer> {
-    for await (const chunk of this.request as AsyncIterable<Buffer>) {
+    // A refusal half-way still has to reach the caller, so leaving the loop must not destroy the connection.
+    for await (const chunk of this.request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       this.bytesRead += chunk.length;
       this.#hash.update(chunk);
       yield chunk;

@@ -12,17 +12,13 @@ async function main(options: Options): Promise<void> {
   process.once("SIGTERM", stopEarly).once("SIGINT", stopEarly);
   const service = new Service(options);
   await pause(options.loadMs);
-  const server = createGazetteerServer(service);
+  const { server, stop } = createGazetteerServer(service);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen(options.port, options.host, resolve);
   });
   process.off("SIGTERM", stopEarly).off("SIGINT", stopEarly);
-  const stop = () => {
-    server.close(() => void service.stop().then(() => process.exit(0)));
-    server.closeIdleConnections();
-    setTimeout(() => server.closeAllConnections(), options.graceMs);
-  };
-  process.once("SIGTERM", stop).once("SIGINT", stop);
+  const end = () => void stop().then(() => process.exit(0));
+  process.once("SIGTERM", end).once("SIGINT", end);
   const { address, port } = server.address() as AddressInfo;
   process.stdout.write(
     `${JSON.stringify({ event: "ready", url: `http://${address}:${port}`, port, pid: process.pid })}\n`,

@@ -9,14 +9,14 @@ export type Wishes = ReadonlyMap<string, string>;
 /** Every wish, with what its argument means; README.md's table is this one. */
 export const WISHES: Readonly<Record<string, string>> = {
   delay: "`=<ms>`: wait before the first byte of the answer",
-  cut: "`[=<bytes>]`: reset after so many bytes of the real answer's body; default half of it",
+  cut: "`[=<bytes>]`: reset after so many bytes of the real answer's body; default half of it, of a streamed one the first",
   "cut-head": "reset before any byte, once the request was read",
   "refuse-429": "`[=<seconds>]`: 429, with `retry-after` when seconds are given",
   busy: "503 as if another training were active",
   status: "`=<code>`: that status with a message",
   "slow-body": "`=<ms>`: the real answer's body in 16 pieces with so long between them",
   big: "`=<bytes>`: a body that long, byte i being i modulo 251",
-  die: "`[=head|body|answer]`: the process exits when it has the head, the body (default), or has sent half of the answer",
+  die: "the process exits: `=head` when it has the head, `=body` (default) when it has the body, `=answer` half-way through its answer",
   hang: "read the request and never answer",
   block: "`=<ms>`: block the whole process so long before handling",
   "bad-http": "answer something that is not HTTP",
@@ -48,7 +48,10 @@ export async function misbehaveBefore(call: Call, wishes: Wishes): Promise<Reply
   if (wishes.size === 0) return null;
   const unknown = [...wishes.keys()].find((wish) => !(wish in WISHES));
   if (unknown !== undefined) return replyJson(400, { message: `No such misbehaviour: ${unknown}` });
-  if (wishes.get("die") === "head") process.exit(EXIT_CODE);
+  if (wishes.get("die") === "head") {
+    call.log();
+    process.exit(EXIT_CODE);
+  }
   if (wishes.has("block")) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, numberOf(wishes, "block"));
   if (wishes.has("echo")) return await echo(call);
   if (wishes.has("swallow") || wishes.has("slow-read"))

@@ -3,7 +3,7 @@ import type { Route } from "./route.js";
 /** A small, true OpenAPI document: paths, methods and summaries. */
 export function describeApi(routes: readonly Route[]) {
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const { method, path, summary } of routes) {
+  for (const { method, path, summary } of routes.filter((route) => !route.path.startsWith("/misbehave/"))) {
     const operation = { summary, responses: { default: { description: summary } } };
     paths[path] = { ...paths[path], [method.toLowerCase()]: operation };
   }

@@ -15,7 +15,7 @@ const MAX_REMEMBERED = 100_000;
 /** Remembers requests so that tests can count how often something was sent. With a file, each is a line that survives `kill -9`. */
 export class RequestLog {
   readonly #entries: LoggedRequest[] = [];
-  readonly #file: number | null;
+  #file: number | null;
 
   constructor(
     readonly enabled: boolean,
@@ -35,5 +35,6 @@ export class RequestLog {
 
   close(): void {
     if (this.#file !== null) closeSync(this.#file);
+    this.#file = null;
   }
 }

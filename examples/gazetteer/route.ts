@@ -5,7 +5,7 @@ export interface Route {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly summary: string;
-  /** Counted against `--rate-limit`, after the body was read. */
-  readonly limited?: true;
+  /** Counted against `--rate-limit`; a refusal comes after the body was read, or at once where the body never ends. */
+  readonly limited?: "after-body" | "at-once";
   readonly handle: (call: Call) => Reply | Promise<Reply>;
 }

@@ -1,9 +1,14 @@
 import { ANNOTATION_ROUTES } from "./annotation-routes.js";
+import { refuseWithDetail } from "./errors.js";
+import { GENERATION_ROUTES } from "./generate.js";
 import { type Call, type Reply, replyJson, replyText } from "./http.js";
 import { DOCS_PAGE, describeApi } from "./openapi.js";
+import { REPORT_ROUTES } from "./report-routes.js";
 import type { Route } from "./route.js";
-
+import { SSE_ROUTES } from "./sse.js";
+import { STREAM_ROUTES } from "./stream.js";
 import { TRAINING_ROUTES } from "./training-routes.js";
+import { WEBSOCKET_ROUTES } from "./websocket.js";
 
 const STATUS_ROUTES: readonly Route[] = [
   { method: "GET", path: "/", summary: "Redirects to the documentation", handle: redirectToDocs },
@@ -26,7 +31,17 @@ const STATUS_ROUTES: readonly Route[] = [
 ];
 
 /** The whole API; `/openapi.json` is written from it. */
-export const ROUTES: readonly Route[] = [...STATUS_ROUTES, ...ANNOTATION_ROUTES, ...TRAINING_ROUTES];
+export const ROUTES: readonly Route[] = [
+  ...STATUS_ROUTES,
+  ...ANNOTATION_ROUTES,
+  ...STREAM_ROUTES,
+  ...WEBSOCKET_ROUTES,
+  ...SSE_ROUTES,
+  ...GENERATION_ROUTES,
+  ...REPORT_ROUTES,
+  ...TRAINING_ROUTES,
+  { method: "GET", path: "/misbehave/log", summary: "Requests seen so far", handle: showRequests },
+];
 
 function redirectToDocs(call: Call): Reply {
   const prefix = (call.header("x-forwarded-prefix") ?? "").replace(/\/+$/u, "");
@@ -48,4 +63,9 @@ function showMetrics({ service }: Call): Reply {
 function answerProbe({ service }: Call, text: string): Reply {
   if (service.options.neverReady) return replyJson(503, { message: "The model is not ready" });
   return replyText(200, text);
+}
+
+function showRequests({ service }: Call): Reply {
+  if (!service.options.misbehave) throw refuseWithDetail(404, "Not Found");
+  return replyJson(200, service.requests.entries);
 }

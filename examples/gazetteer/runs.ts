@@ -39,7 +39,7 @@ export class RunBook {
     this.#saved = this.#load();
     for (const run of this.#saved.runs.filter(({ status }) => status === "RUNNING")) {
       run.tags.exception = "The server ended while this was running";
-      this.#end(run, "FAILED");
+      endRun(run, "FAILED");
     }
   }
 
@@ -59,14 +59,21 @@ export class RunBook {
     };
     runs.push(run);
     if (runs.length > MAX_RUNS) runs.shift();
-    void this.#save();
+    // A run goes on when it cannot be written down; its end will try again.
+    this.#save().catch(() => {});
     return run;
   }
 
-  /** Resolves when the end is on disk. */
+  /** Shows the end only when it is on disk, or could not be written. @throws Error in the latter case */
   finish(run: Run, status: RunStatus): Promise<void> {
-    this.#end(run, status);
-    return this.#save();
+    const ended = { ...run };
+    endRun(ended, status);
+    return this.#save(ended, () => Object.assign(run, ended));
+  }
+
+  /** Resolves when everything up to now is on disk, or could not be written. */
+  async settle(): Promise<void> {
+    await this.#writing.catch(() => {});
   }
 
   record(run: Run, metric: string, value: number): void {
@@ -76,11 +83,6 @@ export class RunBook {
 
   named(name: string): Run[] {
     return this.#saved.runs.filter((run) => run.run_name === name);
-  }
-
-  #end(run: Run, status: RunStatus): void {
-    run.status = status;
-    run.end_time = Date.now();
   }
 
   #load(): Saved {
@@ -93,13 +95,22 @@ export class RunBook {
     }
   }
 
-  /** One write after the other, each with the state at its own time. */
-  #save(): Promise<void> {
-    const file = this.#file;
-    if (file === null) return Promise.resolve();
-    this.#writing = this.#writing.catch(() => {}).then(() => writeFileSafely(file, JSON.stringify(this.#saved)));
+  /** One write after the other, each with the state at its own time and `changed` in place of the run of its id. */
+  #save(changed?: Run, then: () => void = () => {}): Promise<void> {
+    this.#writing = this.#writing.catch(() => {}).then(() => this.#write(changed).finally(then));
     return this.#writing;
   }
+
+  async #write(changed?: Run): Promise<void> {
+    if (this.#file === null) return;
+    const runs = this.#saved.runs.map((run) => (run.run_id === changed?.run_id ? changed : run));
+    await writeFileSafely(this.#file, JSON.stringify({ ...this.#saved, runs }));
+  }
+}
+
+function endRun(run: Run, status: RunStatus): void {
+  run.status = status;
+  run.end_time = Date.now();
 }
 
 /** A run as `/train_eval_info` shows it. */

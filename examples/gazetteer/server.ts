@@ -7,6 +7,7 @@ import type { Route } from "./route.js";
 import { ROUTES } from "./routes.js";
 import { sendReply } from "./send.js";
 import type { Service } from "./service.js";
+import { attachWebSocket } from "./websocket.js";
 
 /** uvicorn's; a client that pools connections must let go of them earlier. */
 const KEEP_ALIVE_MS = 5_000;
@@ -14,7 +15,10 @@ const BAD_REQUEST =
   "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: 30\r\n\r\nInvalid HTTP request received.";
 
 /** The HTTP server, not yet listening. */
-export function createGazetteerServer(service: Service): Server {
+export function createGazetteerServer(service: Service): {
+  readonly server: Server;
+  readonly stop: () => Promise<void>;
+} {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, (request, response) => {
     void serve(service, request, response);
   });
@@ -22,7 +26,16 @@ export function createGazetteerServer(service: Service): Server {
     if (socket.writable) socket.end(BAD_REQUEST);
     else socket.destroy();
   });
-  return server;
+  const closeWebSockets = attachWebSocket(server, service);
+  const stop = async () => {
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeIdleConnections();
+    service.events.closeAll();
+    closeWebSockets();
+    setTimeout(() => server.closeAllConnections(), service.options.graceMs);
+    await Promise.all([closed, service.stop()]);
+  };
+  return { server, stop };
 }
 
 async function serve(service: Service, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -41,6 +54,8 @@ async function serve(service: Service, request: IncomingMessage, response: Serve
     // A fault after the head went out, or the caller is gone: the connection is cut, never ended as if all were well.
     response.destroy();
   }
+  // What was not read of the body is swallowed, so that the connection can carry the next request.
+  if (!request.readableEnded) request.resume();
 }
 
 async function answer(call: Call, found: Route | HttpError | Reply): Promise<Reply> {
@@ -75,7 +90,7 @@ function findRoute(call: Call): Route | HttpError | Reply {
 async function checkRate(call: Call, route: Route): Promise<void> {
   const key = `${call.request.socket.remoteAddress} ${route.path}`;
   if (call.service.rateLimit.admit(key)) return;
-  await call.drain();
+  if (route.limited === "after-body") await call.drain();
   throw refuseWithMessage(429, "Too many requests. Please wait and try your request again.");
 }
 

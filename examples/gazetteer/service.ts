@@ -1,6 +1,7 @@
 import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Annotator } from "./annotate.js";
+import { EventHub } from "./event-hub.js";
 import type { Options } from "./flags.js";
 import { Metrics } from "./metrics.js";
 import { PATTERNS } from "./patterns.js";
@@ -16,6 +17,7 @@ const DE_IDENTIFICATION_TYPES: readonly string[] = ["medcat_deid", "anoncat", "t
 /** Everything the routes share: one model, its limits and its records. */
 export class Service {
   readonly metrics = new Metrics();
+  readonly events = new EventHub();
   readonly requests: RequestLog;
   readonly rateLimit: RateLimit;
   /** CMS reports `anoncat` for a service that was started as `medcat_deid`. */

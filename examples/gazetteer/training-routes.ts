@@ -113,10 +113,12 @@ interface Job {
   readonly work: (work: Work) => Promise<void>;
 }
 
-function startJob({ service }: Call, { idKey, message, ...job }: Job): Reply {
+/** The 202 is given when the run is written down. */
+async function startJob({ service }: Call, { idKey, message, ...job }: Job): Promise<Reply> {
   const experiment = `${service.options.name.replaceAll(" ", "_")}_${job.slot}`;
   const started = service.trainer.start({ ...job, experiment });
   if ("busy" in started) return replyJson(503, { message: BUSY_MESSAGE, ...idsOf(started.busy) });
+  await service.runs.settle();
   return replyJson(202, { message, [idKey]: job.name, ...idsOf(started.run) });
 }
 

@@ -60,6 +60,10 @@ export class ModelServer {
     return this.#definition;
   }
 
+  get isClosed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
   get entry(): ModelEntry {
     const { state, problem } = this.#life;
     const isDown = state === "absent" || state === "failed";
@@ -115,12 +119,13 @@ export class ModelServer {
    * @throws MODEL_NOT_READY after `waitMs`, MODEL_START_FAILED, CLIENT_GONE when the signal aborts, MODEL_UNKNOWN when it is closed
    */
   async ensureReady(waitMs: number, signal?: AbortSignal): Promise<ModelEntry> {
-    await this.#begun;
     if (this.#life.state === "ready") return this.entry;
-    if (this.#closed.signal.aborted) throw this.#goneError();
+    if (this.isClosed) throw this.#goneError();
     if (signal?.aborted) throw new SluiceError("CLIENT_GONE", "the caller went away");
-    this.#apply({ type: "wanted" });
-    await this.#wait(waitMs, signal);
+    const waiting = this.#wait(waitMs, signal);
+    // What an earlier sidecar left is looked for first, and ending it may take longer than this caller waits.
+    void this.#begun.then(() => this.#apply({ type: "wanted" }));
+    await waiting;
     return this.entry;
   }
 

@@ -42,6 +42,7 @@ t.test("says once, on one line, that it is ready and where", async (t) => {
   const ready = await running.ready();
   t.match(ready, { event: "ready", url: /^http:\/\/127\.0\.0\.1:\d+$/, pid: running.child.pid });
   t.equal(ready.pids.proxies.length, 1);
+  t.match(running.lines[0], { event: "stand-in-following" }, "not before the proxy knows the models");
   t.equal(JSON.parse(await body(ready.url)).pid, ready.pids.proxies[0]);
   await eventually(() => running.stderr.includes("Ctrl-C"), "the words for a person");
   t.match(running.stderr, `localhost:${new URL(ready.url).port}/models/gazetteer/process`);

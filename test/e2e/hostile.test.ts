@@ -1,6 +1,6 @@
 /** Bad input, byte for byte as a hostile or broken client sends it: each gets a clear error, nothing is lost, and the next request works. */
 import { connect } from "node:net";
-import t from "tap";
+import t, { type Test } from "tap";
 import { startGazetteer } from "../helpers/gazetteer.js";
 import { startSluice } from "../helpers/sluice.js";
 
@@ -50,11 +50,15 @@ const envelopeOf = (answer: string) =>
     error: { code: string; message: string };
   };
 
-t.afterEach(async (t) => {
-  t.equal(statusOf(await raw([get("/models/m/healthz")])), 200, "the next request works");
-});
+/** A test after which the next request still works. */
+function hostile(name: string, attack: (t: Test) => Promise<void>): void {
+  t.test(name, async (t) => {
+    await attack(t);
+    t.equal(statusOf(await raw([get("/models/m/healthz")])), 200, "the next request works");
+  });
+}
 
-t.test("paths that try to climb or hide are refused with a reason", async (t) => {
+hostile("paths that try to climb or hide are refused with a reason", async (t) => {
   for (const path of [
     "/models/m/../../etc/passwd",
     "/models/m/%2e%2e/x",
@@ -76,7 +80,7 @@ t.test("paths that try to climb or hide are refused with a reason", async (t) =>
   t.equal((await server.requests()).length, before, "none of them reached the model server");
 });
 
-t.test("the absolute form of a target is read as the RFC says", async (t) => {
+hostile("the absolute form of a target is read as the RFC says", async (t) => {
   t.equal(
     statusOf(
       await raw(["GET http://elsewhere/models/m/healthz HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\n\r\n"]),
@@ -85,7 +89,7 @@ t.test("the absolute form of a target is read as the RFC says", async (t) => {
   );
 });
 
-t.test("nobody outside reaches the wire between proxy and sidecar", async (t) => {
+hostile("nobody outside reaches the wire between proxy and sidecar", async (t) => {
   for (const path of [
     "/internal/tasks",
     "/internal/routes",
@@ -99,7 +103,7 @@ t.test("nobody outside reaches the wire between proxy and sidecar", async (t) =>
   }
 });
 
-t.test("request smuggling shapes are refused, and no second request is seen", async (t) => {
+hostile("request smuggling shapes are refused, and no second request is seen", async (t) => {
   const before = (await server.requests()).length;
   const hidden = "GET /models/m/info HTTP/1.1\r\nHost: x\r\n\r\n";
   const shapes = [
@@ -120,21 +124,20 @@ t.test("request smuggling shapes are refused, and no second request is seen", as
   t.equal((await server.requests()).length, before);
 });
 
-t.test("malformed headers are refused", async (t) => {
+hostile("malformed headers are refused", async (t) => {
   for (const shape of [
     "GET /models/m/info HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
     "GET /models/m/info HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n",
     "GET /models/m/info HTTP/1.1\r\nHost: a\r\nX: a\u0000b\r\n\r\n",
     "GET /models/m/info HTTP/9.9\r\nHost: a\r\n\r\n",
     "NONSENSE\r\n\r\n",
-    "GET /models/m/info\r\n\r\n",
     "GET /models/m/info HTTP/1.1\r\nConnection: close\r\n\r\n",
   ]) {
     t.equal(statusOf(await raw([shape])), 400, JSON.stringify(shape));
   }
 });
 
-t.test("10,000 bytes of headers pass, 20,000 are refused by name", async (t) => {
+hostile("10,000 bytes of headers pass, 20,000 are refused by name", async (t) => {
   t.equal(statusOf(await raw([get("/models/m/healthz", `X-Long: ${"a".repeat(10_000)}\r\n`)])), 200);
   const answer = await raw([get("/models/m/healthz", `X-Long: ${"a".repeat(20_000)}\r\n`)]);
   t.equal(statusOf(answer), 431);
@@ -149,7 +152,7 @@ t.test("10,000 bytes of headers pass, 20,000 are refused by name", async (t) => 
   t.ok(statusOf(heavy) >= 200, "also on the heavy path");
 });
 
-t.test("a body above the limit is refused, naming the limit, on both paths", async (t) => {
+hostile("a body above the limit is refused, naming the limit, on both paths", async (t) => {
   for (const path of ["/models/m/process", "/models/m/process_bulk"]) {
     const declared = await raw([
       post(path, "Content-Type: text/plain\r\nContent-Length: 2000000\r\n", "x".repeat(1_000)),
@@ -165,7 +168,7 @@ t.test("a body above the limit is refused, naming the limit, on both paths", asy
   }
 });
 
-t.test("a body cut short leaves nothing behind", async (t) => {
+hostile("a body cut short leaves nothing behind", async (t) => {
   const before = (await server.requests()).filter((each) => each.sha256 !== null).length;
   for (const path of ["/models/m/process", "/models/m/process_bulk", "/models/m/tasks/process"]) {
     await raw([post(path, "Content-Type: text/plain\r\nContent-Length: 1000\r\n", "only this much")], { half: true });
@@ -173,7 +176,7 @@ t.test("a body cut short leaves nothing behind", async (t) => {
   t.equal((await server.requests()).filter((each) => each.sha256 !== null).length, before);
 });
 
-t.test("a client that dribbles its headers, or stops in the middle of a queued body, is let go", async (t) => {
+hostile("a client that dribbles its headers, or stops in the middle of a queued body, is let go", async (t) => {
   const slow = await raw(
     ["GET /models/m/info HTTP/1.1\r\n", "Host: a\r\n", ...Array.from({ length: 20 }, () => "X: 1\r\n")],
     { gapMs: 400, quietMs: 12_000 },
@@ -187,7 +190,7 @@ t.test("a client that dribbles its headers, or stops in the middle of a queued b
   t.equal(envelopeOf(stalled).error.code, "BODY_TIMEOUT");
 });
 
-t.test("tracking ids that CMS would choke on never get there", async (t) => {
+hostile("tracking ids that CMS would choke on never get there", async (t) => {
   for (const id of ["", "-a", "a%0a", "a%20b", "%C3%A9", "a".repeat(257), "a/b"]) {
     const answer = await raw([
       post(
@@ -199,7 +202,7 @@ t.test("tracking ids that CMS would choke on never get there", async (t) => {
   }
 });
 
-t.test("methods that make no sense here are refused", async (t) => {
+hostile("methods that make no sense here are refused", async (t) => {
   t.equal(statusOf(await raw(["CONNECT evil:443 HTTP/1.1\r\nHost: evil:443\r\n\r\n"])), 405);
   t.ok(statusOf(await raw(["TRACE /models/m/process HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"])) >= 400);
 });

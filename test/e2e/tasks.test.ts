@@ -1,5 +1,6 @@
 /** The heavy path end to end: how a caller is answered, what a task's page says, and that a client of CMG sees what it knows. */
 import t from "tap";
+import { createHttpClient } from "../../core/runtime/http.js";
 import { startGazetteer } from "../helpers/gazetteer.js";
 import { readNotes } from "../helpers/notes.js";
 import { startSluice } from "../helpers/sluice.js";
@@ -194,14 +195,24 @@ t.test("a deadline that passes while a task waits ends it", async (t) => {
 t.test("a caller that hangs up cancels its task while it waits, and only then", async (t) => {
   const blocker = await json(`${base}/process_bulk`, bulk({ prefer: "respond-async", "x-misbehave": "delay=1500" }));
   const gone = new AbortController();
-  const held = fetch(`${base}/process_bulk`, { ...bulk({ "idempotency-key": "gone" }), signal: gone.signal });
-  const lookUp = () => json(`${base}/process_bulk`, bulk({ "idempotency-key": "gone", prefer: "respond-async" }));
-  const { body } = await lookUp();
+  const held = fetch(`${base}/process_bulk`, { ...bulk({ "x-request-id": "gone-1" }), signal: gone.signal });
+  const reasonOf = async (requestId: string) =>
+    (await storedTasks()).find((each) => each.request_id === requestId)?.reason;
+  await t.resolves(until(async () => (await reasonOf("gone-1")) === null));
   gone.abort();
   await t.rejects(held);
-  await t.resolves(until(async () => (await json(`/tasks/${body.uuid}?detail=true`)).body.reason === "cancelled"));
+  await t.resolves(until(async () => (await reasonOf("gone-1")) === "cancelled"));
   t.equal((await json(`/tasks/${blocker.body.uuid}?wait=30`)).body.status, "succeeded");
 });
+
+/** What an operator's list shows, over the sidecar's socket. */
+async function storedTasks(): Promise<{ request_id: string; reason: string | null }[]> {
+  const http = createHttpClient({ socketPath: `${sluice.dataDir}/sidecar.sock` });
+  const answer = await http.call({ method: "GET", origin: "http://sidecar", path: "/internal/tasks?limit=100" });
+  const { tasks } = (await answer.body.json()) as { tasks: { request_id: string; reason: string | null }[] };
+  await http.close();
+  return tasks;
+}
 
 async function until(holds: () => Promise<boolean>, withinMs = 10_000): Promise<void> {
   const endMs = Date.now() + withinMs;

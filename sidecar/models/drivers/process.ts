@@ -11,7 +11,7 @@ import type { Clock } from "../../../core/runtime/clock.js";
 import type { Logger } from "../../../core/runtime/logger.js";
 import { fillIn, type PlaceholderValues } from "../placeholders.js";
 import { type ExitListener, type ServerDriver, startFailure } from "./driver.js";
-import { takeFreePort } from "./free-port.js";
+import { isPortFree, takeFreePort } from "./free-port.js";
 import {
   hashCommand,
   modelFolder,
@@ -92,6 +92,7 @@ export class ProcessDriver implements ServerDriver {
   async #start(onExit: ExitListener): Promise<string> {
     const { entry } = this.#options;
     if (entry === null) throw startFailure("it is no longer configured");
+    if (entry.port !== 0 && !(await isPortFree(entry.port))) throw startFailure(`its port ${entry.port} is in use`);
     const port = entry.port === 0 ? await takeFreePort() : entry.port;
     const record: ProcessRecord = {
       version: 1,

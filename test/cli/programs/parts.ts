@@ -77,7 +77,11 @@ function runProxy(config: Config): void {
   });
   server.listen({ host: config.proxy.host, port }, () => {
     const address = server.address() as { address: string; port: number };
-    say({ type: "ready", address: `${address.address}:${address.port}` });
+    say({ type: "ready", address: { host: address.address, port: address.port } });
+    setTimeout(() => {
+      process.stdout.write(`${JSON.stringify({ event: "stand-in-following" })}\n`);
+      say({ type: "following" });
+    }, 300);
   });
   process.on("message", async (message: { type: string; id: number; text: string }) => {
     if (message.type === "metrics-get") {

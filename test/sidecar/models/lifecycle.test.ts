@@ -1,6 +1,13 @@
 import t from "tap";
 import type { ModelState } from "../../../core/contract/models.js";
-import { advance, type Life, type LifeEvent, type LifeRules, type Step, UNBORN } from "../../../sidecar/models/lifecycle.js";
+import {
+  advance,
+  type Life,
+  type LifeEvent,
+  type LifeRules,
+  type Step,
+  UNBORN,
+} from "../../../sidecar/models/lifecycle.js";
 
 const STARTABLE: LifeRules = {
   startable: true,
@@ -143,9 +150,17 @@ t.test("a start ends at its bound, whatever it is doing then", async (t) => {
   const late = NOW + 10_000;
   t.equal(brief(advance(starting, EVENTS.silent!, late, STARTABLE)), "failed stop failed");
   t.equal(brief(advance(starting, EVENTS.due!, late, STARTABLE)), "failed stop failed");
-  t.equal(brief(advance(starting, EVENTS.good!, late, STARTABLE)), "ready ready check@5000", "ready at the last moment counts");
+  t.equal(
+    brief(advance(starting, EVENTS.good!, late, STARTABLE)),
+    "ready ready check@5000",
+    "ready at the last moment counts",
+  );
   t.equal(brief(advance(starting, EVENTS.exited!, late - 100, STARTABLE)), "failed failed", "no time left for another");
-  t.equal(brief(advance(starting, EVENTS.silent!, late - 50, STARTABLE)), "starting check@50", "the last check is at the bound");
+  t.equal(
+    brief(advance(starting, EVENTS.silent!, late - 50, STARTABLE)),
+    "starting check@50",
+    "the last check is at the bound",
+  );
 });
 
 t.test("checks of a start grow from 100 ms to a second", async (t) => {
@@ -159,7 +174,10 @@ t.test("checks of a start grow from 100 ms to a second", async (t) => {
   }
   t.equal(pauses[0], 100);
   t.equal(pauses.at(-1), 1_000);
-  t.strictSame(pauses, [...pauses].sort((one, other) => one - other));
+  t.strictSame(
+    pauses,
+    [...pauses].sort((one, other) => one - other),
+  );
 });
 
 t.test("three refusals in a row make a ready server unreachable, told once", async (t) => {
@@ -187,6 +205,9 @@ t.test("a process that was found again and ends before it answers is started whe
   const wanted = advance(found, { type: "wanted" }, NOW, STARTABLE).life;
   const step = advance(wanted, exited, NOW, STARTABLE);
   t.equal(step.life.state, "starting");
-  t.strictSame(step.actions.map((action) => action.do), ["tell", "start"]);
+  t.strictSame(
+    step.actions.map((action) => action.do),
+    ["tell", "start"],
+  );
   t.ok((found.startBy ?? 0) - NOW >= 200_000, "it may be in the middle of a blocking call");
 });

@@ -41,7 +41,9 @@ if (text("exit") !== undefined) process.exit(Number(text("exit")));
 if (text("exit-while") !== undefined && existsSync(text("exit-while")!)) process.exit(9);
 if (values["ignore-term"] === true) process.on("SIGTERM", () => {});
 if (text("grandchild") !== undefined) {
-  const child = spawn(process.execPath, ["-e", "process.on('SIGTERM',()=>{});setInterval(()=>{},1000)"], { stdio: "ignore" });
+  const child = spawn(process.execPath, ["-e", "process.on('SIGTERM',()=>{});setInterval(()=>{},1000)"], {
+    stdio: "ignore",
+  });
   writeFileSync(text("grandchild")!, String(child.pid));
 }
 
@@ -60,17 +62,27 @@ const server = createServer((request, response) => {
     }
     if (path === "/info") {
       if (values["info-only"] === true) return answer(401, '{"detail":"Unauthorized"}', "application/json");
-      const card = { api_version: "0.0.1", model_type: "medcat_snomed", model_description: "a test", model_card: null, labels: null };
+      const card = {
+        api_version: "0.0.1",
+        model_type: "medcat_snomed",
+        model_description: "a test",
+        model_card: null,
+        labels: null,
+      };
       return answer(200, JSON.stringify(card), "application/json");
     }
     if (values["info-only"] === true) return answer(404, "{}");
     if (path === "/healthz") return answer(200, "OK");
-    if (path === "/readyz") return values["never-ready"] === true ? answer(503, "loading") : answer(200, "medcat_snomed");
+    if (path === "/readyz")
+      return values["never-ready"] === true ? answer(503, "loading") : answer(200, "medcat_snomed");
     return answer(404, '{"detail":"Not Found"}', "application/json");
   }, wait).unref();
 });
-setTimeout(() => {
-  server.listen(Number(text("port")), text("host"), () => {
-    console.log(JSON.stringify({ url: `http://127.0.0.1:${(server.address() as { port: number }).port}` }));
-  });
-}, Number(text("ready-after")));
+setTimeout(
+  () => {
+    server.listen(Number(text("port")), text("host"), () => {
+      console.log(JSON.stringify({ url: `http://127.0.0.1:${(server.address() as { port: number }).port}` }));
+    });
+  },
+  Number(text("ready-after")),
+);

@@ -1,11 +1,8 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { systemClock } from "../../../core/runtime/clock.js";
 import { rotateServerLog } from "../../../sidecar/models/drivers/server-log.js";
-import { command, configOf, folderOf, isAlive, keepLog, linesOf, startCatalogue, startServer, until } from "./support.js";
-import { createModelCatalogue } from "../../../sidecar/models/model-catalogue.js";
-import { createHttpClient } from "../../../core/runtime/http.js";
+import { command, configOf, folderOf, isAlive, linesOf, startCatalogue, startServer, until } from "./support.js";
 
 const WAIT_MS = 20_000;
 
@@ -44,7 +41,11 @@ t.test("a waiter whose own patience ends is told to come back, and the start goe
   const { catalogue } = await startCatalogue(t, {
     discovery: { process: [{ name: "m", command: command("--ready-after", "400") }] },
   });
-  await t.rejects(catalogue.ensureReady("m", 20), { code: "MODEL_NOT_READY", retryAfterMs: 1_000, message: /starting/ });
+  await t.rejects(catalogue.ensureReady("m", 20), {
+    code: "MODEL_NOT_READY",
+    retryAfterMs: 1_000,
+    message: /starting/,
+  });
   const gone = new AbortController();
   const waiting = catalogue.ensureReady("m", WAIT_MS, gone.signal);
   gone.abort();
@@ -53,22 +54,25 @@ t.test("a waiter whose own patience ends is told to come back, and the start goe
   await t.rejects(catalogue.ensureReady("other", 0), { code: "MODEL_UNKNOWN", message: /not available.*\['m'\]/ });
 });
 
-t.test("a server that ends at once is tried again, then has failed with its exit code; the next request tries anew", async (t) => {
-  const [starts, flag] = [join(folderOf(t), "starts"), join(folderOf(t), "broken")];
-  writeFileSync(flag, "");
-  const { catalogue, lines } = await startCatalogue(t, {
-    models: { deployment: { auto: { deployment_retry_attempts: 1, health_check_timeout: "20s" } } },
-    discovery: { process: [{ name: "m", command: command("--starts", starts, "--exit-while", flag) }] },
-  });
-  await t.rejects(catalogue.ensureReady("m", WAIT_MS), {
-    code: "MODEL_START_FAILED",
-    message: /exited with code 9 before it was ready/,
-  });
-  t.equal(linesOf(starts).length, 2, "one start and one retry");
-  t.ok(lines.some(({ event }) => event === "model_retry"));
-  rmSync(flag);
-  t.match(await catalogue.ensureReady("m", WAIT_MS), { state: "ready", problem: null });
-});
+t.test(
+  "a server that ends at once is tried again, then has failed with its exit code; the next request tries anew",
+  async (t) => {
+    const [starts, flag] = [join(folderOf(t), "starts"), join(folderOf(t), "broken")];
+    writeFileSync(flag, "");
+    const { catalogue, lines } = await startCatalogue(t, {
+      models: { deployment: { auto: { deployment_retry_attempts: 1, health_check_timeout: "20s" } } },
+      discovery: { process: [{ name: "m", command: command("--starts", starts, "--exit-while", flag) }] },
+    });
+    await t.rejects(catalogue.ensureReady("m", WAIT_MS), {
+      code: "MODEL_START_FAILED",
+      message: /exited with code 9 before it was ready/,
+    });
+    t.equal(linesOf(starts).length, 2, "one start and one retry");
+    t.ok(lines.some(({ event }) => event === "model_retry"));
+    rmSync(flag);
+    t.match(await catalogue.ensureReady("m", WAIT_MS), { state: "ready", problem: null });
+  },
+);
 
 t.test("a program that does not exist fails with a reason that names no path", async (t) => {
   const { catalogue } = await startCatalogue(t, {
@@ -79,19 +83,25 @@ t.test("a program that does not exist fails with a reason that names no path", a
   t.notMatch(catalogue.get("m")?.problem, /secret-program/);
 });
 
-t.test("a server that dies while ready is absent at once, its exit is logged, the next request starts it", async (t) => {
-  const starts = join(folderOf(t), "starts");
-  const { catalogue, lines } = await startCatalogue(t, {
-    discovery: { process: [{ name: "m", command: command("--starts", starts) }] },
-  });
-  const { url } = await catalogue.ensureReady("m", WAIT_MS);
-  await fetch(`${url}/die`).catch(() => undefined);
-  await until(() => catalogue.get("m")?.state === "absent", "absent");
-  t.equal(catalogue.get("m")?.url, null);
-  t.match(lines.find(({ event }) => event === "model_exited"), { model: "m", reason: "exited with code 7" });
-  t.match(await catalogue.ensureReady("m", WAIT_MS), { state: "ready" });
-  t.equal(linesOf(starts).length, 2);
-});
+t.test(
+  "a server that dies while ready is absent at once, its exit is logged, the next request starts it",
+  async (t) => {
+    const starts = join(folderOf(t), "starts");
+    const { catalogue, lines } = await startCatalogue(t, {
+      discovery: { process: [{ name: "m", command: command("--starts", starts) }] },
+    });
+    const { url } = await catalogue.ensureReady("m", WAIT_MS);
+    await fetch(`${url}/die`).catch(() => undefined);
+    await until(() => catalogue.get("m")?.state === "absent", "absent");
+    t.equal(catalogue.get("m")?.url, null);
+    t.match(
+      lines.find(({ event }) => event === "model_exited"),
+      { model: "m", reason: "exited with code 7" },
+    );
+    t.match(await catalogue.ensureReady("m", WAIT_MS), { state: "ready" });
+    t.equal(linesOf(starts).length, 2);
+  },
+);
 
 t.test("what is filled into a command reaches the program as it is, one argument each", async (t) => {
   const seen = join(folderOf(t), "seen");
@@ -102,11 +112,27 @@ t.test("what is filled into a command reaches the program as it is, one argument
     delete process.env.SLUICE_SECRET_FOR_TEST;
     delete process.env.CMG_SECRET_FOR_TEST;
   });
-  const args = ["--seen", seen, "--", "{model_uri}", "--evil={model_type}", "-x", "{model_path}", "{name}:{port}", '{"a":1}'];
+  const args = [
+    "--seen",
+    seen,
+    "--",
+    "{model_uri}",
+    "--evil={model_type}",
+    "-x",
+    "{model_path}",
+    "{name}:{port}",
+    '{"a":1}',
+  ];
   const { catalogue } = await startCatalogue(t, {
     discovery: {
       process: [
-        { name: "m.1", command: command(...args), model_uri: uri, model_type: "--help", env: { WHERE: "{name}:{port}" } },
+        {
+          name: "m.1",
+          command: command(...args),
+          model_uri: uri,
+          model_type: "--help",
+          env: { WHERE: "{name}:{port}" },
+        },
       ],
     },
   });
@@ -119,13 +145,11 @@ t.test("what is filled into a command reaches the program as it is, one argument
   t.notOk(JSON.stringify(env).includes("hidden"), "our own settings stay with us");
 });
 
-t.test("an unknown placeholder is refused when the catalogue is made", async (t) => {
-  const config = configOf({ discovery: { process: [{ name: "m", command: ["x", "{prot}"], env: { A: "{model}" } }] } });
-  const http = createHttpClient();
-  t.teardown(() => http.close());
+t.test("an unknown placeholder is refused with the configuration", async (t) => {
+  const given = { name: "m", command: ["x", "{prot}"], env: { A: "{model}" } };
   t.throws(
-    () => createModelCatalogue({ config, dataDir: folderOf(t), logger: keepLog().logger, clock: systemClock, http }),
-    { code: "CONFIG_INVALID", message: /\{prot\}.*\{model\}/ },
+    () => configOf({ discovery: { process: [given] } }),
+    /\{prot\} is no placeholder[\s\S]*\{model\} is no placeholder/,
   );
 });
 
@@ -202,4 +226,62 @@ t.test("leases are counted, and idle time runs from the last one's end", async (
   two();
   t.equal(catalogue.use("m").leases, 0);
   t.ok(Date.now() - (catalogue.use("m").idleSince ?? 0) < 1_000);
+});
+
+t.test("a port that another program listens on is not taken for the model's", async (t) => {
+  const { url } = await startServer(t);
+  const port = Number(new URL(url).port);
+  const { catalogue } = await startCatalogue(t, {
+    models: { deployment: { auto: { deployment_retry_attempts: 0 } } },
+    discovery: { process: [{ name: "m", port, command: command() }] },
+  });
+  await t.rejects(catalogue.ensureReady("m", WAIT_MS), { code: "MODEL_START_FAILED", message: /port \d+ is in use/ });
+});
+
+t.test("a folder that cannot be written to does not keep a model from starting", async (t) => {
+  const file = join(folderOf(t), "file");
+  writeFileSync(file, "in the way");
+  const { catalogue, lines } = await startCatalogue(
+    t,
+    { discovery: { process: [{ name: "m", command: command() }] } },
+    file,
+  );
+  t.match(await catalogue.ensureReady("m", WAIT_MS), { state: "ready" });
+  t.ok(lines.some(({ level, message }) => level === "warn" && message.includes("record")));
+});
+
+t.test("stopping in the middle of a start tells who waits and leaves nothing running", async (t) => {
+  const starts = join(folderOf(t), "starts");
+  const { catalogue } = await startCatalogue(t, {
+    discovery: { process: [{ name: "m", command: command("--starts", starts, "--never-ready") }] },
+  });
+  const waiting = catalogue.ensureReady("m", WAIT_MS);
+  waiting.catch(() => undefined);
+  const pid = Number(await until(() => linesOf(starts)[0], "its start"));
+  await catalogue.stop(Date.now() + 5_000);
+  await t.rejects(waiting, { code: "SHUTTING_DOWN" });
+  t.notOk(isAlive(pid));
+  await t.rejects(catalogue.ensureReady("m", WAIT_MS), { code: "SHUTTING_DOWN" });
+});
+
+t.test("entries of a new configuration take effect, except on a server that runs", async (t) => {
+  const seen = (name: string) => join(folderOf(t), name);
+  const of = (...entries: [string, string][]) =>
+    ({
+      discovery: { process: entries.map(([name, file]) => ({ name, command: command("--seen", seen(file)) })) },
+    }) as const;
+  const { catalogue, lines } = await startCatalogue(t, of(["runs", "a"], ["idle", "b"], ["gone", "c"]));
+  const { url } = await catalogue.ensureReady("runs", WAIT_MS);
+  catalogue.reconfigure(configOf(of(["runs", "x"], ["idle", "y"], ["new", "z"])));
+  t.strictSame(
+    catalogue
+      .list()
+      .map(({ name }) => name)
+      .sort(),
+    ["idle", "new", "runs"],
+  );
+  t.match(catalogue.get("runs"), { state: "ready", url });
+  t.ok(lines.some(({ model, message }) => model === "runs" && message.includes("keeps its settings")));
+  await Promise.all(["idle", "new"].map((name) => catalogue.ensureReady(name, WAIT_MS)));
+  t.ok(existsSync(seen("y")) && existsSync(seen("z")) && !existsSync(seen("b")));
 });

@@ -22,9 +22,13 @@ export interface LogLine extends LogFields {
   message: string;
 }
 
+const withFolder = new WeakSet<Test>();
+
 /** The test's own folder; asking twice gives the same one. */
 export function folderOf(t: Test): string {
-  return existsSync(t.testdirName) ? t.testdirName : t.testdir();
+  if (!withFolder.has(t)) t.testdir({});
+  withFolder.add(t);
+  return t.testdirName;
 }
 
 /** A logger whose lines a test can read. */
@@ -58,7 +62,11 @@ export interface Started {
   readonly dataDir: string;
 }
 
-export async function startCatalogue(t: Test, given: ConfigInput, dataDir: string = join(folderOf(t), "data")): Promise<Started> {
+export async function startCatalogue(
+  t: Test,
+  given: ConfigInput,
+  dataDir: string = join(folderOf(t), "data"),
+): Promise<Started> {
   const { logger, lines } = keepLog();
   const http = createHttpClient({ connectTimeoutMs: 2_000 });
   const catalogue = createModelCatalogue({ config: configOf(given), dataDir, logger, clock: systemClock, http });
@@ -74,10 +82,14 @@ export async function startCatalogue(t: Test, given: ConfigInput, dataDir: strin
 }
 
 /** Polls until the condition gives something, at most `limitMs`. */
-export async function until<T>(look: () => T | undefined | false | null, what: string, limitMs = 10_000): Promise<T> {
+export async function until<T>(
+  look: () => T | undefined | false | null | Promise<T | undefined | false | null>,
+  what: string,
+  limitMs = 10_000,
+): Promise<T> {
   const end = Date.now() + limitMs;
   for (;;) {
-    const seen = look();
+    const seen = await look();
     if (seen !== undefined && seen !== false && seen !== null) return seen;
     if (Date.now() > end) throw new Error(`waited ${limitMs} ms for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));

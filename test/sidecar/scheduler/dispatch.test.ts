@@ -132,6 +132,8 @@ async function startRig(
           "sluice",
           "Content-Type",
           "text/plain",
+          "X-Request-Id",
+          uuid,
           ...(misbehave === undefined ? [] : ["X-Misbehave", misbehave]),
         ],
         class: "interactive",
