@@ -90,7 +90,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     logger,
     create: (door) => createServer(app, config, door),
   });
-  const inFlight = () => models.inFlight + sidecar.inFlight + upgrader.open + listeners.answering;
+  const inFlight = () => models.inFlight + sidecar.inFlight + upgrader.open + app.held;
   const address = await listeners.open(options.listen.port);
   releasers.push("ports", () => listeners.destroy());
   const follow = (view: RouteView) => {
