@@ -44,6 +44,7 @@ export interface UpstreamRequest {
   readonly method: string;
   readonly headers: string[];
   readonly body: Buffer | ClientBody | null;
+  readonly isStream: boolean;
 }
 
 /** What the owner of the pools does for an exchange. */
@@ -127,7 +128,7 @@ export class Exchange {
   #send(body: Buffer | ClientBody | null): void {
     const { path, method, headers } = this.#options;
     this.#sentAtMs = performance.now();
-    this.#host.dispatch({ path, method, headers, body }, this);
+    this.#host.dispatch({ path, method, headers, body, isStream: body === this.#body && body !== null }, this);
   }
 
   // undici's handler
