@@ -182,14 +182,19 @@ function asPlainRequest(server: http.Server, req: http.IncomingMessage, socket: 
   server.emit("connection", socket);
 }
 
+/** Connections that got such an answer: what else they send is read and forgotten. */
+const refused = new WeakSet<Socket>();
+
 /** What node's parser refuses gets our envelope too, unless another answer is already on its way. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (refused.has(socket)) return;
   const { _httpMessage: answering } = socket as { _httpMessage?: http.ServerResponse | null };
   const hasAnswer = answering?.headersSent === true;
   if (error.code === "ECONNRESET" || hasAnswer || !socket.writable) {
     socket.destroy();
     return;
   }
+  refused.add(socket);
   answerErrorOnSocket(socket, clientError(error.code ?? "", answering !== undefined && answering !== null), "-");
 }
 
