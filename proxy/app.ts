@@ -316,7 +316,7 @@ export class App {
     { route, rule, cmgTask }: { route: Route; rule: RouteRule; cmgTask: string | null },
   ): AdmitContext {
     const { req, res, requestId, receivedAtMs } = visit;
-    const { config, logger } = this.#parts;
+    const { config, logger, client } = this.#parts;
     this.#checkBodySize(req);
     const peer = peerOf(req);
     const { prefix } = target;
@@ -342,6 +342,7 @@ export class App {
       cmgTask,
       headers,
       peer,
+      sidecar: client,
       logger,
       config,
       startBody: () => startBody(visit),
@@ -498,6 +499,10 @@ function unavailable(name: string, view: RouteView): SluiceError {
 }
 
 function unknownModel(target: ModelTarget, view: RouteView): SluiceError {
+  if (view.snapshot.version === 0) {
+    const words = `the sidecar, which knows whether there is a model '${shown(target.name)}', has not been heard of yet`;
+    return new SluiceError("SIDECAR_UNAVAILABLE", words, { retryAfterMs: 2_000 });
+  }
   if (target.path === "/info") return unavailable(target.name, view);
   return new SluiceError(
     "MODEL_UNKNOWN",

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Config } from "../config/schema.js";
 import type { ModelEntry } from "../core/contract/models.js";
 import type { RouteRule } from "../core/contract/routes.js";
+import type { HttpClient } from "../core/runtime/http.js";
 import type { Logger } from "../core/runtime/logger.js";
 
 export interface AdmitContext {
@@ -31,6 +32,8 @@ export interface AdmitContext {
   readonly headers: readonly string[];
   /** Names the client's host in messages and logs; the peer's address. */
   readonly peer: string;
+  /** Speaks to the sidecar over its Unix socket. */
+  readonly sidecar: HttpClient;
   readonly logger: Logger;
   readonly config: Config;
   /** Call once before reading the body: it answers a waiting `Expect: 100-continue`. */

@@ -4,6 +4,7 @@
  * | message | direction | meaning |
  * | --- | --- | --- |
  * | `{type:"ready", address}` | to the supervisor | it serves |
+ * | `{type:"following"}` | to the supervisor | the sidecar's first route table has come |
  * | `{type:"metrics-get", id}` → `{type:"metrics", id, metrics}` | supervisor asks | this process's metrics |
  * | `{type:"metrics-all", id}` → `{type:"metrics-all", id, text}` | this process asks | the sum over all processes |
  */
@@ -78,6 +79,7 @@ class Supervisor {
     // A child without its supervisor would hold the port against the next one.
     process.on("disconnect", () => process.exit(EXIT.forced));
     this.#send({ type: "ready", address: proxy.address });
+    void proxy.whenFollowing().then(() => this.#send({ type: "following" }));
   }
 
   /** The caller bounds the wait. */

@@ -36,6 +36,8 @@ export interface Proxy {
   /** The ports of open aliases by model. */
   readonly aliasPorts: ReadonlyMap<string, number>;
   metrics(): MetricObject[];
+  /** Resolves when the sidecar's first route table has come. */
+  whenFollowing(): Promise<void>;
   /** Fails readiness, stops accepting, ends event streams and sockets, lets the rest finish until then, cuts what is left. */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -127,6 +129,14 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
       return listeners.aliasPorts;
     },
     metrics: () => app.ownMetrics(),
+    whenFollowing: () =>
+      new Promise((resolve) => {
+        if (routes.isConnected) return resolve();
+        const forget = routes.onChange(() => {
+          forget();
+          resolve();
+        });
+      }),
     stop: (deadlineMs) => releasers.stop(deadlineMs),
   };
 }
@@ -189,9 +199,13 @@ const refused = new WeakSet<Socket>();
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (refused.has(socket)) return;
   const { _httpMessage: answering } = socket as { _httpMessage?: http.ServerResponse | null };
-  const hasAnswer = answering?.headersSent === true;
-  if (error.code === "ECONNRESET" || hasAnswer || !socket.writable) {
+  if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
+    return;
+  }
+  if (answering?.headersSent === true) {
+    // A refusal of ours is whole by now and must still be read; any other answer is cut, and its framing shows that.
+    socket.destroySoon();
     return;
   }
   refused.add(socket);

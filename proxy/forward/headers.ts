@@ -279,3 +279,8 @@ function isBelow(path: string, prefix: string): boolean {
   const next = path.charAt(prefix.length);
   return next === "" || next === "/" || next === "?" || next === "#";
 }
+
+/** Where the time went, in milliseconds: waiting in the queue, in the model server, in Sluice itself. */
+export function serverTiming(queueMs: number, upstreamMs: number, gatewayMs: number): string {
+  return `queue;dur=${queueMs.toFixed(1)}, upstream;dur=${upstreamMs.toFixed(1)}, gateway;dur=${gatewayMs.toFixed(1)}`;
+}
