@@ -8,7 +8,10 @@ import { startSluice } from "../helpers/sluice.js";
 import { runSluice } from "./programs/run-sluice.js";
 
 const server = await startGazetteer(t, { args: ["--train-doc-ms", "5"] });
-const sluice = await startSluice(t, { config: { discovery: { static: [{ name: "m", url: server.url }] } } });
+// The last test leaves a slow call behind; stopping need not wait for it.
+const sluice = await startSluice(t, {
+  config: { discovery: { static: [{ name: "m", url: server.url }] }, proxy: { timeouts: { drain: "500ms" } } },
+});
 const env = { SLUICE_URL: sluice.url };
 const files = ["--config", sluice.configFile, "--data-dir", sluice.dataDir];
 const sluiceSays = async (...args: string[]) => {
@@ -63,23 +66,6 @@ t.test("a task that the model server refuses ends with 1 and the server's words"
   t.match(ended.stderr, "request id: ");
 });
 
-t.test("a waiting task is cancelled; its waiter ends with 1", async (t) => {
-  const blocker = await fetch(`${sluice.url}/models/m/process_bulk`, {
-    method: "POST",
-    headers: { "content-type": "application/json", prefer: "respond-async", "x-misbehave": "delay=3000" },
-    body: "[]",
-  });
-  t.equal(blocker.status, 202);
-  const id = (
-    await sluiceSays("submit", "m", "process_bulk", join(DATA_FOLDER, "sample_texts.json"), "--no-wait")
-  ).trim();
-  const waiter = runSluice(["tasks", "wait", id], { env });
-  t.equal(await sluiceSays("tasks", "cancel", id), `Task ${id} is cancelled.\n`);
-  const ended = await waiter;
-  t.equal(ended.code, 1);
-  t.match(ended.stderr, `task ${id} failed (cancelled)`);
-});
-
 t.test("a waiter lives through the death of the sidecar", async (t) => {
   const slow = await fetch(`${sluice.url}/models/m/process_bulk`, {
     method: "POST",
@@ -101,4 +87,21 @@ t.test("models are listed, and unknown ones are refused with Sluice's words", as
   const ended = await runSluice(["submit", "nobody", "process", "-"], { input: "x", env });
   t.equal(ended.code, 1);
   t.match(ended.stderr, /'nobody' is not available/);
+});
+
+t.test("a waiting task is cancelled; its waiter ends with 1", async (t) => {
+  const blocker = await fetch(`${sluice.url}/models/m/process_bulk`, {
+    method: "POST",
+    headers: { "content-type": "application/json", prefer: "respond-async", "x-misbehave": "delay=20000" },
+    body: "[]",
+  });
+  t.equal(blocker.status, 202);
+  const id = (
+    await sluiceSays("submit", "m", "process_bulk", join(DATA_FOLDER, "sample_texts.json"), "--no-wait")
+  ).trim();
+  const waiter = runSluice(["tasks", "wait", id], { env });
+  t.equal(await sluiceSays("tasks", "cancel", id), `Task ${id} is cancelled.\n`);
+  const ended = await waiter;
+  t.equal(ended.code, 1);
+  t.match(ended.stderr, `task ${id} failed (cancelled)`);
 });
