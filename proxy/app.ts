@@ -486,6 +486,10 @@ function unavailable(name: string, view: RouteView): SluiceError {
 }
 
 function unknownModel(target: ModelTarget, view: RouteView): SluiceError {
+  if (view.snapshot.version === 0) {
+    const words = `the sidecar, which knows whether there is a model '${shown(target.name)}', has not been heard of yet`;
+    return new SluiceError("SIDECAR_UNAVAILABLE", words, { retryAfterMs: 2_000 });
+  }
   if (target.path === "/info") return unavailable(target.name, view);
   return new SluiceError(
     "MODEL_UNKNOWN",

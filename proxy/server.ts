@@ -195,9 +195,13 @@ function asPlainRequest(server: http.Server, req: http.IncomingMessage, socket: 
 /** What node's parser refuses gets our envelope too, unless another answer is already on its way. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   const { _httpMessage: answering } = socket as { _httpMessage?: http.ServerResponse | null };
-  const hasAnswer = answering?.headersSent === true;
-  if (error.code === "ECONNRESET" || hasAnswer || !socket.writable) {
+  if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
+    return;
+  }
+  if (answering?.headersSent === true) {
+    // A refusal of ours is whole by now and must still be read; any other answer is cut, and its framing shows that.
+    socket.destroySoon();
     return;
   }
   answerErrorOnSocket(socket, clientError(error.code ?? "", answering !== undefined && answering !== null), "-");

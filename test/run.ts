@@ -56,18 +56,25 @@ function nameSource(text: string): string {
   return text.replace(/\bdist\/(test\/[^\s>]+)\.js/g, "$1.ts");
 }
 
+const MAX_LINES = 40;
+const MAX_LINE_CHARS = 400;
+
+function shorten(text: string): string {
+  const lines = text.split("\n").map((line) => line.slice(0, MAX_LINE_CHARS));
+  return lines.length <= MAX_LINES ? lines.join("\n") : [...lines.slice(0, MAX_LINES), "..."].join("\n");
+}
+
+/** Where it failed, what tap tells of it in short values (code, exit code, signal, ...), and the difference or the stack. */
 function describeFailure(result: Result): string {
-  const diag: Record<string, unknown> = result.diag ?? {};
-  const at = diag.at as { fileName?: string; lineNumber?: number } | undefined;
-  const place = at?.fileName === undefined ? "" : `${nameSource(at.fileName)}:${at.lineNumber ?? 0}`;
-  const difference = typeof diag.diff === "string" ? diag.diff : "";
-  const cause = typeof diag.stack === "string" && place === "" ? diag.stack : "";
-  const outcome = ["exitCode", "signal", "timeout", "expired"]
-    .filter((key) => diag[key] !== undefined && diag[key] !== null)
-    .map((key) => `${key}: ${String(diag[key])}`)
-    .join(", ");
+  const { at, diff, stack, source: _, ...rest }: Record<string, unknown> = result.diag ?? {};
+  const { fileName, lineNumber } = (at ?? {}) as { fileName?: string; lineNumber?: number };
+  const place = fileName === undefined ? "" : `${nameSource(fileName)}:${lineNumber ?? 0}`;
+  const facts = Object.entries(rest)
+    .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value))
+    .map(([key, value]) => `${key}: ${String(value)}`);
   const tapError = typeof result.tapError === "string" ? result.tapError : "";
-  return [place, tapError, outcome, difference, cause].filter((part) => part !== "").join("\n");
+  const evidence = [diff, place === "" ? stack : undefined].filter((part) => typeof part === "string");
+  return shorten([place, tapError, ...facts, ...evidence].filter((part) => part !== "").join("\n"));
 }
 
 /** Reads a TAP stream into a tally; prints a line for each test file that ends. */
@@ -75,8 +82,10 @@ function readResults(tally: Tally): Parser {
   const parser = new Parser();
   const counts = new Map<string, number>();
   const name = (result: Result) => nameSource(result.fullname === "" ? "a test without a name" : result.fullname);
-  const leaveOut = (result: Result, reason: string | boolean) =>
-    tally.leftOut.push({ path: name(result), detail: typeof reason === "string" ? reason : "no reason given" });
+  const leaveOut = (result: Result, reason: string | boolean) => {
+    const detail = typeof reason === "string" ? reason.replace(/^left out: /, "") : "no reason given";
+    tally.leftOut.push({ path: name(result).replace(/ > left out: .*$/, ""), detail });
+  };
   parser.on("result", ({ fullname }: Result) => {
     const file = fullname.split(" > ", 1)[0] ?? "";
     counts.set(file, (counts.get(file) ?? 0) + 1);
@@ -137,7 +146,7 @@ function printSummary(tally: Tally, seconds: number): void {
   const lines: string[] = [""];
   if (tally.failures.length > 0) lines.push("failures:");
   for (const { path, detail } of tally.failures) {
-    lines.push(`  ${path}`, ...detail.split("\n").map((line) => `      ${line}`));
+    lines.push(`  ${shorten(path)}`, ...detail.split("\n").map((line) => `      ${line}`));
   }
   for (const { path, detail } of tally.leftOut) lines.push(`left out: ${path} – ${detail}`);
   lines.push(`${seconds.toFixed(0)} s`, tally.line);

@@ -112,9 +112,10 @@ export function parseFlags(args: readonly string[]): Options {
 }
 
 function readFlag(flag: Flag, given: unknown): string | number | boolean | null {
-  if (given === undefined) return flag.default;
+  // An empty value is what a command template leaves where it has nothing to say: `--model-path=`.
+  if (given === undefined || given === "") return flag.default;
   if (flag.kind !== "number") return given as string | boolean;
   const value = Number(given);
-  if (given !== "" && Number.isSafeInteger(value) && value >= 0) return value;
+  if (Number.isSafeInteger(value) && value >= 0) return value;
   throw new Error(`--${flag.flag} must be a whole number, not "${given}"`);
 }

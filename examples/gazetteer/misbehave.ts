@@ -9,7 +9,7 @@ export type Wishes = ReadonlyMap<string, string>;
 /** Every wish, with what its argument means; README.md's table is this one. */
 export const WISHES: Readonly<Record<string, string>> = {
   delay: "`=<ms>`: wait before the first byte of the answer",
-  cut: "`[=<bytes>]`: reset after so many bytes of the real answer's body; default half of it",
+  cut: "`[=<bytes>]`: reset after so many bytes of the real answer's body; default half of it, of a streamed one the first",
   "cut-head": "reset before any byte, once the request was read",
   "refuse-429": "`[=<seconds>]`: 429, with `retry-after` when seconds are given",
   busy: "503 as if another training were active",

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import type { Run, RunBook } from "./runs.js";
 
 export const BUSY_MESSAGE =
@@ -7,12 +7,14 @@ export const BUSY_MESSAGE =
 /** One job at a time each: supervised training and evaluation share theirs. */
 export type Slot = "supervised" | "unsupervised";
 
-/** What a job needs of the world; `dwell` waits as told and throws {@link Cancelled}. */
+/** What a job needs of the world; both calls throw {@link Cancelled}. */
 export interface Work {
   readonly run: Run;
   readonly runs: RunBook;
   /** Called once for each document done. */
   readonly dwell: () => Promise<void>;
+  /** Lets other requests have their turn. */
+  readonly breathe: () => Promise<void>;
 }
 
 export interface TrainerOptions {
@@ -67,6 +69,10 @@ export class Trainer {
   async #perform(order: JobOrder, run: Run, signal: AbortSignal): Promise<void> {
     const { docMs, failAfter } = this.options;
     let done = 0;
+    const breathe = async () => {
+      await nextTurn();
+      if (signal.aborted) throw new Cancelled();
+    };
     const dwell = async () => {
       await pause(docMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) throw new Cancelled();
@@ -76,7 +82,7 @@ export class Trainer {
         throw new Error(`Failed after ${done} documents as told by --train-fail-after`);
     };
     try {
-      await order.work({ run, runs: this.runs, dwell });
+      await order.work({ run, runs: this.runs, dwell, breathe });
       await this.runs.finish(run, "FINISHED");
     } catch (error) {
       if (!(error instanceof Cancelled)) run.tags.exception = (error as Error).message;

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { rewriteSpans } from "./annotate.js";
 import { replyJson } from "./http.js";
+import type { LoggedRequest } from "./request-log.js";
 import type { Route } from "./route.js";
 import type { Service } from "./service.js";
 
@@ -34,6 +35,7 @@ export function attachWebSocket(server: Server, service: Service): () => void {
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy());
     const path = (request.url ?? "").split("?", 1)[0];
+    service.requests.add(describeUpgrade(request));
     if (path !== WEBSOCKET_PATH) return void socket.end(REFUSED);
     sockets.handleUpgrade(request, socket, head, (client) => converse(client, service));
   });
@@ -43,6 +45,11 @@ export function attachWebSocket(server: Server, service: Service): () => void {
       for (const client of sockets.clients) client.terminate();
     }, service.options.graceMs);
   };
+}
+
+function describeUpgrade({ method = "", url = "", headers }: IncomingMessage): LoggedRequest {
+  const requestId = headers["x-request-id"]?.toString() ?? null;
+  return { method, url, requestId, trackingId: null, sha256: null, bytes: 0 };
 }
 
 /** Answers each text frame. Only text frames keep an idle socket open, pings do not. */

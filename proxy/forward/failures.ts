@@ -47,8 +47,10 @@ export function classifyFailure(caught: unknown): Failure {
   if (known !== undefined) return { kind: known, cause: caught };
   // ERR_…: node refused to write a head with what came in it.
   if (code.startsWith("HPE_") || code.startsWith("ERR_")) return { kind: "protocol", cause: caught };
+  const { name, message } = (caught ?? {}) as { name?: unknown; message?: unknown };
+  // undici's parser leaves the code out; an end in the middle of an answer is a cut, everything else is not HTTP.
+  if (name === "HTTPParserError" && !/\beof\b/i.test(String(message))) return { kind: "protocol", cause: caught };
   // undici's words for an answer nobody asked for, such as an unasked 100 or 101.
-  const { message } = caught as { message?: unknown };
   if (message === "bad response" || message === "bad upgrade") return { kind: "protocol", cause: caught };
   return { kind: "cut", cause: caught };
 }

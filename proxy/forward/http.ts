@@ -4,7 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { buildConnector, Pool } from "undici";
-import { Exchange, type ExchangeOptions } from "./exchange.js";
+import { Exchange, type ExchangeHost, type ExchangeOptions, type UpstreamRequest } from "./exchange.js";
+import { Roster } from "./roster.js";
 
 export interface ForwarderOptions {
   readonly connectTimeoutMs: number;
@@ -21,14 +22,16 @@ export interface ForwarderOptions {
 const KEEP_ALIVE_MS = 4_000;
 /** Per origin; beyond it requests wait for a connection. */
 const MAX_CONNECTIONS = 512;
+/** Of an answer; CMS's are far below. */
+const MAX_HEAD_BYTES = 64 * 1024;
 
 /** Errors of connections that had carried an answer before: a request that met one may be repeated when nothing of an answer came. */
 const errorsOfUsedConnections = new WeakSet<object>();
 
 export class Forwarder {
   readonly #options: ForwarderOptions;
-  readonly #pools = new Map<string, Pool>();
-  readonly #exchanges = new Set<Exchange>();
+  readonly #servers = new Map<string, Server>();
+  readonly #exchanges = new Roster<Exchange>();
   readonly #sweep: NodeJS.Timeout;
 
   constructor(options: ForwarderOptions) {
@@ -43,79 +46,102 @@ export class Forwarder {
 
   /** Forwards one request. Never throws: what goes wrong is answered or cuts the answer, and `options.done` hears of it. */
   forward(req: IncomingMessage, res: ServerResponse, options: ExchangeOptions): void {
-    const pool = this.#pool(options.origin);
-    const exchange = new Exchange(req, res, options, {
-      maxBodyBytes: this.#options.maxBodyBytes,
-      dispatch: (request, handler) => void pool.dispatch({ ...request, ...this.#limits() }, handler),
-      isFromUsedConnection: (error) =>
-        typeof error === "object" && error !== null && errorsOfUsedConnections.has(error),
-      closed: (each) => void this.#exchanges.delete(each),
-    });
-    this.#exchanges.add(exchange);
+    let server = this.#servers.get(options.origin);
+    if (server === undefined) {
+      server = new Server(options.origin, this.#options, this.#exchanges);
+      this.#servers.set(options.origin, server);
+    }
+    const exchange = new Exchange(req, res, options, server);
+    exchange.place = this.#exchanges.enter(exchange);
     exchange.start();
   }
 
   /** Closes the pools of servers that are gone; what is in flight on them ends first. */
   retain(origins: ReadonlySet<string>): void {
-    for (const [origin, pool] of this.#pools) {
+    for (const [origin, server] of this.#servers) {
       if (origins.has(origin)) continue;
-      this.#pools.delete(origin);
-      pool.close().catch(() => {});
+      this.#servers.delete(origin);
+      server.close().catch(() => {});
     }
   }
 
   /** Ends answers that have no end of their own (event streams), so that a drain need not wait for them. */
   endEventStreams(): void {
-    for (const exchange of this.#exchanges) exchange.endEventStream();
+    this.#exchanges.forEach((exchange) => {
+      exchange.endEventStream();
+    });
   }
 
   /** Cuts whatever is left. */
   async destroy(): Promise<void> {
     clearInterval(this.#sweep);
-    for (const exchange of this.#exchanges) exchange.cut();
-    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
-    this.#pools.clear();
-  }
-
-  #limits() {
-    // Silence inside bodies is ours to watch: undici does not watch a client that sends or reads nothing.
-    return { headersTimeout: this.#options.responseTimeoutMs, bodyTimeout: 0 };
-  }
-
-  #pool(origin: string): Pool {
-    const known = this.#pools.get(origin);
-    if (known !== undefined) return known;
-    const pool = new Pool(origin, {
-      connect: this.#connector(),
-      connections: MAX_CONNECTIONS,
-      pipelining: 1,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
-      maxHeaderSize: 64 * 1024,
+    this.#exchanges.forEach((exchange) => {
+      exchange.cut();
     });
-    this.#pools.set(origin, pool);
-    return pool;
-  }
-
-  #connector(): buildConnector.connector {
-    const { socketPath, connectTimeoutMs } = this.#options;
-    const connect = buildConnector({
-      timeout: connectTimeoutMs,
-      ...(socketPath === undefined ? {} : { socketPath }),
-    });
-    return (options, callback) => {
-      connect(options, (...result: Parameters<buildConnector.Callback>) => {
-        const socket = result[1];
-        socket?.once("error", (error) => {
-          if (socket.bytesRead > 0) errorsOfUsedConnections.add(error);
-        });
-        callback(...result);
-      });
-    };
+    await Promise.all([...this.#servers.values()].map((server) => server.destroy()));
+    this.#servers.clear();
   }
 
   #endStalled(): void {
     const before = performance.now() - this.#options.idleTimeoutMs;
-    for (const exchange of this.#exchanges) exchange.endIfStalled(before);
+    this.#exchanges.forEach((exchange) => {
+      exchange.endIfStalled(before);
+    });
   }
+}
+
+/** One server's connections. */
+class Server implements ExchangeHost {
+  readonly maxBodyBytes: number;
+  readonly #pool: Pool;
+  readonly #exchanges: Roster<Exchange>;
+
+  constructor(origin: string, options: ForwarderOptions, exchanges: Roster<Exchange>) {
+    this.maxBodyBytes = options.maxBodyBytes;
+    this.#exchanges = exchanges;
+    this.#pool = new Pool(origin, {
+      connect: connectorOf(options),
+      connections: MAX_CONNECTIONS,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: options.responseTimeoutMs,
+      // Silence inside bodies is ours to watch: undici does not watch a client that sends or reads nothing.
+      bodyTimeout: 0,
+    });
+  }
+
+  dispatch(request: UpstreamRequest, handler: Exchange): void {
+    this.#pool.dispatch(request, handler);
+  }
+
+  isFromUsedConnection(error: unknown): boolean {
+    return typeof error === "object" && error !== null && errorsOfUsedConnections.has(error);
+  }
+
+  closed(exchange: Exchange): void {
+    this.#exchanges.leave(exchange.place);
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+
+  destroy(): Promise<void> {
+    return this.#pool.destroy();
+  }
+}
+
+function connectorOf({ socketPath, connectTimeoutMs }: ForwarderOptions): buildConnector.connector {
+  const connect = buildConnector({ timeout: connectTimeoutMs, ...(socketPath === undefined ? {} : { socketPath }) });
+  return (options, callback) => {
+    connect(options, (...result: Parameters<buildConnector.Callback>) => {
+      const socket = result[1];
+      socket?.once("error", (error) => {
+        if (socket.bytesRead > 0) errorsOfUsedConnections.add(error);
+      });
+      callback(...result);
+    });
+  };
 }

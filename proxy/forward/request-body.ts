@@ -21,7 +21,7 @@ export function bodySourceOf(req: IncomingMessage): BodySource {
 
 /** The whole body, if it came with the head and is small; else null, with nothing consumed. */
 export function arrivedBody(req: IncomingMessage, bytes: number): Buffer | null {
-  if (!req.complete || bytes > ARRIVED_MAX_BYTES) return null;
+  if (bytes > ARRIVED_MAX_BYTES) return null;
   return req.readableLength === bytes ? (req.read() as Buffer | null) : null;
 }
 

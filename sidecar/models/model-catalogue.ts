@@ -7,7 +7,6 @@ import type { HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "./catalogue.js";
 import { DockerDiscovery } from "./discovery/docker.js";
-import { checkPlaceholders } from "./discovery/process.js";
 import { findStatic } from "./discovery/static.js";
 import type { ServerDriver } from "./drivers/driver.js";
 import { Leases } from "./leases.js";
@@ -30,10 +29,7 @@ export interface ManagedCatalogue extends ModelCatalogue {
   start(): Promise<void>;
   /** Stops watching and ends the processes we started. Idempotent. */
   stop(deadlineMs: number): Promise<void>;
-  /**
-   * Takes over static models, process models, probe intervals and concurrency of a new configuration; what did not change is left alone.
-   * @throws CONFIG_INVALID, with nothing changed
-   */
+  /** Takes over static models, process models, probe intervals and concurrency of a new configuration; what did not change is left alone. */
   reconfigure(config: Config): void;
   /** Resolves when each static model of the configuration at start has been checked once. */
   readonly allFirstRoundDone: Promise<void>;
@@ -41,7 +37,6 @@ export interface ManagedCatalogue extends ModelCatalogue {
   use(name: string): { readonly leases: number; readonly idleSince: number | null };
 }
 
-/** @throws CONFIG_INVALID for an unknown placeholder in a command */
 export function createModelCatalogue(options: CatalogueOptions): ManagedCatalogue {
   return new Catalogue(options);
 }
@@ -63,7 +58,6 @@ class Catalogue implements ManagedCatalogue {
   #stopped: Promise<void> | undefined;
 
   constructor(options: CatalogueOptions) {
-    checkPlaceholders(options.config);
     this.#options = options;
     this.#config = options.config;
     this.allFirstRoundDone = new Promise((resolve) => {
@@ -115,7 +109,6 @@ class Catalogue implements ManagedCatalogue {
   }
 
   reconfigure(config: Config): void {
-    checkPlaceholders(config);
     this.#config = config;
     this.#static.follow(findStatic(config));
     this.#process.reconfigure(config);
@@ -131,11 +124,25 @@ class Catalogue implements ManagedCatalogue {
   }
 
   async ensureReady(nameOrAddress: string, waitMs: number, signal?: AbortSignal): Promise<ModelEntry> {
+    const until = Date.now() + waitMs;
+    for (;;) {
+      const server = this.#find(nameOrAddress);
+      try {
+        return await server.ensureReady(Math.max(0, until - Date.now()), signal);
+      } catch (caught) {
+        // Replaced by one at another place, or by the same container started anew: that one serves who waits.
+        if (!server.isClosed || this.#stopped !== undefined) throw caught;
+      }
+    }
+  }
+
+  /** @throws SHUTTING_DOWN, MODEL_UNKNOWN */
+  #find(nameOrAddress: string): ModelServer {
     if (this.#stopped !== undefined) throw new SluiceError("SHUTTING_DOWN", "Sluice is stopping");
     const entry = this.get(nameOrAddress);
     const server = entry === undefined ? undefined : this.#server(entry.name);
     if (server === undefined) throw new SluiceError("MODEL_UNKNOWN", unavailableMessage(nameOrAddress, this.list()));
-    return server.ensureReady(waitMs, signal);
+    return server;
   }
 
   onChange(listener: (models: ModelEntry[]) => void): () => void {

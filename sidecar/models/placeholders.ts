@@ -1,22 +1,12 @@
 /** Fills `{name} {model_uri} {model_path} {model_type} {port}` into a command, argument by argument. Pure; there is never a shell. */
+import type { PLACEHOLDERS } from "../../config/sections/values.js";
 
-export const PLACEHOLDERS = ["name", "model_uri", "model_path", "model_type", "port"] as const;
-export type Placeholder = (typeof PLACEHOLDERS)[number];
+/** What a start fills in; the folder Sluice is installed in is filled in when the configuration is loaded. */
+export type Placeholder = Exclude<(typeof PLACEHOLDERS)[number], "sluice_home">;
 export type PlaceholderValues = Readonly<Record<Placeholder, string>>;
 
-/** A lower-case word in braces; anything else in braces (JSON, `${VAR}` forms in capitals) is plain text. */
-const PATTERN = /\{([a-z][a-z_]*)\}/g;
-
-/** What stands in braces in these texts and is none of {@link PLACEHOLDERS}, each once. */
-export function unknownPlaceholders(texts: Iterable<string>): string[] {
-  const unknown = new Set<string>();
-  for (const text of texts) {
-    for (const [, word] of text.matchAll(PATTERN)) {
-      if (!(PLACEHOLDERS as readonly string[]).includes(word!)) unknown.add(word!);
-    }
-  }
-  return [...unknown];
-}
+/** A word in braces; the configuration has refused those that are no placeholders. */
+const PATTERN = /\{([A-Za-z_]+)\}/g;
 
 /** One pass: what a value holds is never looked at again. */
 export function fillIn(text: string, values: PlaceholderValues): string {

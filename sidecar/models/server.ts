@@ -60,6 +60,10 @@ export class ModelServer {
     return this.#definition;
   }
 
+  get isClosed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
   get entry(): ModelEntry {
     const { state, problem } = this.#life;
     const isDown = state === "absent" || state === "failed";
@@ -116,7 +120,7 @@ export class ModelServer {
    */
   async ensureReady(waitMs: number, signal?: AbortSignal): Promise<ModelEntry> {
     if (this.#life.state === "ready") return this.entry;
-    if (this.#closed.signal.aborted) throw this.#goneError();
+    if (this.isClosed) throw this.#goneError();
     if (signal?.aborted) throw new SluiceError("CLIENT_GONE", "the caller went away");
     const waiting = this.#wait(waitMs, signal);
     // What an earlier sidecar left is looked for first, and ending it may take longer than this caller waits.

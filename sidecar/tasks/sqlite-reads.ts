@@ -59,7 +59,9 @@ function prepareLookups(db: Database): Lookups {
     activeByClass: db.prepare(
       `SELECT class, status, count(*) AS tasks FROM tasks WHERE ${ACTIVE} GROUP BY class, status`,
     ),
-    blob: db.prepare("SELECT 1 FROM tasks WHERE payload_key = ?1 UNION ALL SELECT 1 FROM tasks WHERE answer_key = ?1"),
+    blob: db.prepare(
+      "SELECT 1 FROM tasks WHERE payload_key = @key UNION ALL SELECT 1 FROM tasks WHERE answer_key = @key",
+    ),
   };
 }
 
@@ -105,7 +107,7 @@ export class SqliteReads {
   }
 
   namesBlob(key: string): boolean {
-    return this.#lookups.blob.get(key) !== undefined;
+    return this.#lookups.blob.get({ key }) !== undefined;
   }
 
   depths(): { class: string; status: TaskStatus; tasks: number }[] {

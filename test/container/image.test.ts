@@ -1,14 +1,14 @@
 /** The container image: built by a real daemon from the Dockerfile, run, asked, checked and stopped. */
+import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type Docker from "dockerode";
 import t from "tap";
-import { follow, importBaseImage, packFolder } from "./base-image.js";
-import { startDaemon, whyNoDaemon } from "./daemon.js";
+import { dockerSkipReason, NODE_IMAGE, startDocker } from "../helpers/docker.js";
+import { requireOrSkip } from "../helpers/services.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
-const BASE_IMAGE = "sluice-test-base:latest";
 const IMAGE = "sluice-test:latest";
 const HEALTHY_WITHIN_MS = 60_000;
 const STOPPED_WITHIN_MS = 10_000;
@@ -37,13 +37,26 @@ function stageContext(folder: string): void {
 
 async function buildImage(docker: Docker, folder: string): Promise<void> {
   stageContext(folder);
-  const progress = await docker.buildImage(packFolder(folder), {
+  const context = spawn("tar", ["-c", "-C", folder, "."], { stdio: ["ignore", "pipe", "inherit"] });
+  const progress = await docker.buildImage(context.stdout, {
     t: IMAGE,
     target: "prebuilt",
-    buildargs: { BASE_IMAGE },
+    buildargs: { BASE_IMAGE: NODE_IMAGE },
     networkmode: "none",
   });
   await follow(docker, progress);
+}
+
+/** Waits for the end of a build, and throws what the daemon complains of. */
+async function follow(docker: Docker, progress: NodeJS.ReadableStream): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    docker.modem.followProgress(progress, (error, output: { error?: string; stream?: string }[] | null) => {
+      const fault = error ?? output?.find((each) => each.error !== undefined)?.error;
+      if (fault === undefined || fault === null) return resolve();
+      const said = (output ?? []).map((each) => each.stream ?? "").join("");
+      reject(new Error(`${fault instanceof Error ? fault.message : fault}\n${said}`));
+    });
+  });
 }
 
 interface RunningContainer {
@@ -52,9 +65,11 @@ interface RunningContainer {
 }
 
 async function runImage(docker: Docker): Promise<RunningContainer> {
-  const network = await docker.createNetwork({ Name: "sluice-test", Driver: "bridge" });
+  await docker.createNetwork({ Name: "sluice-test", Driver: "bridge" });
   const container = await docker.createContainer({
     Image: IMAGE,
+    // Its logs come as they are, without frames.
+    Tty: true,
     HostConfig: { NetworkMode: "sluice-test" },
     // The image's check, more often.
     Healthcheck: { Interval: 1_000_000_000 },
@@ -62,12 +77,12 @@ async function runImage(docker: Docker): Promise<RunningContainer> {
   await container.start();
   const { NetworkSettings } = await container.inspect();
   const address = NetworkSettings.Networks["sluice-test"]?.IPAddress;
-  if (address === undefined || address === "") throw new Error(`no address on ${network.id}`);
+  if (address === undefined || address === "") throw new Error(`the container has no address`);
   return { container, url: `http://${address}:8888` };
 }
 
 async function readLogs(container: Docker.Container): Promise<string> {
-  return (await container.logs({ stdout: true, stderr: true })).toString("utf8");
+  return (await container.logs({ stdout: true, stderr: true, tail: 30 })).toString("utf8");
 }
 
 /** The health as Docker tells it, once it is no longer starting. */
@@ -88,68 +103,65 @@ function listTree(pid: number): number[] {
   return [pid, ...children.filter((word) => word !== "").flatMap((child) => listTree(Number(child)))];
 }
 
-const reason = whyNoDaemon();
-if (reason !== undefined) t.plan(0, reason);
-else {
-  t.test("the image serves the gazetteer, as a user of its own, and stops in order", async (t) => {
-    const docker = await startDaemon(t);
-    const folders = t.testdir({ base: {}, context: {} });
-    await importBaseImage(docker, BASE_IMAGE, join(folders, "base"));
-    await buildImage(docker, join(folders, "context"));
+t.test("the image serves the gazetteer, as a user of its own, and stops in order", async (t) => {
+  if (!requireOrSkip(t, "docker", await dockerSkipReason())) return;
+  const daemon = await startDocker();
+  t.teardown(() => daemon.stop());
+  const docker = daemon.client;
+  await buildImage(docker, t.testdir());
 
-    const { Config } = await docker.getImage(IMAGE).inspect();
-    t.equal(Config.User, "10001:10001");
-    t.equal(Config.Labels["org.opencontainers.image.title"], "Sluice");
-    t.ok(Object.hasOwn(Config.Volumes, "/data"));
+  const { Config } = await docker.getImage(IMAGE).inspect();
+  t.equal(Config.User, "10001:10001");
+  t.equal(Config.Labels["org.opencontainers.image.title"], "Sluice");
+  t.ok(Object.hasOwn(Config.Volumes, "/data"));
 
-    const { container, url } = await runImage(docker);
-    t.equal(await waitForHealth(container), "healthy");
+  const { container, url } = await runImage(docker);
+  t.equal(await waitForHealth(container), "healthy");
 
-    await t.test("it answers on its address", async (t) => {
-      const answer = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(5_000) });
-      t.equal(answer.status, 200);
-      await answer.arrayBuffer();
-    });
-
-    await t.test("the model it brings along is started and annotates", async (t) => {
-      const answer = await fetch(`${url}/models/gazetteer/process`, {
-        method: "POST",
-        headers: { "content-type": "text/plain" },
-        body: "Seen on 3 March 2021 by Dr Khan, tel 020 7946 0958",
-        signal: AbortSignal.timeout(30_000),
-      });
-      t.equal(answer.status, 200);
-      const { annotations } = (await answer.json()) as { annotations: unknown[] };
-      t.ok(annotations.length >= 3, "the date, the doctor and the phone number");
-    });
-
-    await t.test("a task is written into the volume and answered", async (t) => {
-      const answer = await fetch(`${url}/models/gazetteer/process_bulk`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(["Seen on 3 March 2021"]),
-        signal: AbortSignal.timeout(30_000),
-      });
-      t.equal(answer.status, 200);
-      t.ok(answer.headers.has("sluice-task-id"));
-      await answer.arrayBuffer();
-    });
-
-    await t.test("no process in it is root's", async (t) => {
-      const { State } = await container.inspect();
-      const users = listTree(State.Pid).map(
-        (pid) => /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1],
-      );
-      t.ok(users.length >= 3, "supervisor, sidecar and proxy");
-      t.same([...new Set(users)], ["10001"]);
-    });
-
-    await t.test("SIGTERM ends it within seconds and with 0", async (t) => {
-      const startMs = performance.now();
-      const ended = container.wait() as Promise<{ StatusCode: number }>;
-      await container.kill({ signal: "SIGTERM" });
-      t.equal((await ended).StatusCode, 0, await readLogs(container));
-      t.ok(performance.now() - startMs < STOPPED_WITHIN_MS);
-    });
+  await t.test("it answers on its address", async (t) => {
+    const answer = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(5_000) });
+    t.equal(answer.status, 200);
+    await answer.arrayBuffer();
   });
-}
+
+  await t.test("the model it brings along is started and annotates", async (t) => {
+    const answer = await fetch(`${url}/models/gazetteer/process`, {
+      method: "POST",
+      headers: { "content-type": "text/plain" },
+      body: "Seen on 3 March 2021 by Dr Khan, tel 020 7946 0958",
+      signal: AbortSignal.timeout(30_000),
+    });
+    const text = await answer.text();
+    t.equal(answer.status, 200, text);
+    const { annotations } = JSON.parse(text) as { annotations: unknown[] };
+    t.ok(annotations.length >= 3, "the date, the doctor and the phone number");
+  });
+
+  await t.test("a task is written into the volume and answered", async (t) => {
+    const answer = await fetch(`${url}/models/gazetteer/process_bulk`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(["Seen on 3 March 2021"]),
+      signal: AbortSignal.timeout(30_000),
+    });
+    t.equal(answer.status, 200, await answer.text());
+    t.ok(answer.headers.has("sluice-task-id"));
+  });
+
+  await t.test("no process in it is root's", async (t) => {
+    const { State } = await container.inspect();
+    const users = listTree(State.Pid).map(
+      (pid) => /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1],
+    );
+    t.ok(users.length >= 3, "supervisor, sidecar and proxy");
+    t.same([...new Set(users)], ["10001"]);
+  });
+
+  await t.test("SIGTERM ends it within seconds and with 0", async (t) => {
+    const startMs = performance.now();
+    const ended = container.wait() as Promise<{ StatusCode: number }>;
+    await container.kill({ signal: "SIGTERM" });
+    t.equal((await ended).StatusCode, 0, await readLogs(container));
+    t.ok(performance.now() - startMs < STOPPED_WITHIN_MS);
+  });
+});

@@ -1,4 +1,4 @@
-/** Memory does not grow with the size of a body: 2 GiB through the light path and through the queue, both ways. */
+/** Memory does not grow with the size of a body: half a GiB (the benchmark sends 2 GiB) through the light path and through the queue, both ways. */
 import { readFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import { Readable } from "node:stream";
@@ -6,7 +6,7 @@ import t, { type Test } from "tap";
 import { startGazetteer } from "../helpers/gazetteer.js";
 import { startSluice } from "../helpers/sluice.js";
 
-const BYTES = Number(process.env.SLUICE_TEST_BIG_BYTES ?? 2 ** 31);
+const BYTES = Number(process.env.SLUICE_TEST_BIG_BYTES ?? 2 ** 29);
 const GROWTH_MAX_BYTES = 64 * 2 ** 20;
 const SUM_MAX_BYTES = 96 * 2 ** 20;
 

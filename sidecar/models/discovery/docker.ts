@@ -21,6 +21,8 @@ const SLOWEST_RETRY_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 10_000;
 /** Events come in bursts; one look answers all of them. */
 const SETTLE_MS = 50;
+/** The daemon tells some changes before its list shows them, so a look after an event is followed by one more. */
+const AFTERMATH_MS = 1_000;
 /** Bound on one event's line. */
 const MAX_LINE_CHARS = 1_000_000;
 
@@ -39,12 +41,13 @@ export class DockerDiscovery {
   /** How often each container was started while we listened: a container started anew is another server. */
   readonly #starts = new Map<string, number>();
   #events: Readable | null = null;
-  #isStopped = false;
+  readonly #stopped = new AbortController();
   #wasAnswering = false;
   #isAwayTold = false;
   #failures = 0;
   #isLooking = false;
-  #lookAgain = false;
+  /** Something changed since the last look began. */
+  #isNudged = false;
   #cancelTimer: () => void = () => {};
   #told = new Set<string>();
 
@@ -62,40 +65,42 @@ export class DockerDiscovery {
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#stopped.abort();
     this.#cancelTimer();
     this.#hangUp();
   }
 
   #schedule(afterMs: number): void {
     this.#cancelTimer();
-    if (!this.#isStopped) this.#cancelTimer = this.#options.clock.after(afterMs, () => void this.#look());
+    if (!this.#stopped.signal.aborted) this.#cancelTimer = this.#options.clock.after(afterMs, () => void this.#look());
+  }
+
+  /** Something changed: looks soon, once for a burst. A look that is under way may have read too early, so another follows it. */
+  #nudge(): void {
+    this.#isNudged = true;
+    if (!this.#isLooking) this.#schedule(SETTLE_MS);
   }
 
   /** Listens where we do not yet, then reads the whole list: in this order, so that no change falls in between. */
   async #look(): Promise<void> {
-    if (this.#isLooking) {
-      this.#lookAgain = true;
-      return;
-    }
+    if (this.#isLooking) return;
     this.#isLooking = true;
+    const restMs = this.#isNudged ? AFTERMATH_MS : RECONCILE_MS;
+    this.#isNudged = false;
+    let nextMs: number;
     try {
       if (this.#events === null) await this.#listen();
       this.#accept(await this.#list());
-      this.#schedule(RECONCILE_MS);
+      nextMs = this.#isNudged ? SETTLE_MS : restMs;
     } catch (cause) {
-      this.#miss(cause);
-    } finally {
-      this.#isLooking = false;
+      nextMs = this.#miss(cause);
     }
-    if (this.#lookAgain) {
-      this.#lookAgain = false;
-      this.#schedule(SETTLE_MS);
-    }
+    this.#isLooking = false;
+    this.#schedule(nextMs);
   }
 
   #accept(rows: ContainerRow[]): void {
-    if (this.#isStopped) return;
+    if (this.#stopped.signal.aborted) return;
     if (this.#isAwayTold) this.#options.logger.info({ event: "docker_back" }, "the Docker daemon answers again");
     else if (!this.#wasAnswering)
       this.#options.logger.info({ event: "docker_found" }, "model servers are looked for in Docker");
@@ -114,38 +119,39 @@ export class DockerDiscovery {
     this.#options.logger.warn({ container: name }, "a container is left out: its name cannot be a model's");
   }
 
-  #miss(cause: unknown): void {
-    if (this.#isStopped) return;
+  /** Notes that the daemon did not answer; the answer is the pause before the next look. */
+  #miss(cause: unknown): number {
     this.#hangUp();
     const { enabled, socket } = this.#options.config.discovery.docker;
     const { code } = cause as { code?: unknown };
-    if (enabled === "auto" && !this.#wasAnswering && code !== "EACCES") {
-      this.#schedule(RECONCILE_MS);
-      return;
-    }
+    if (this.#stopped.signal.aborted || (enabled === "auto" && !this.#wasAnswering && code !== "EACCES"))
+      return RECONCILE_MS;
     if (!this.#isAwayTold) {
       this.#isAwayTold = true;
       const fields = { event: "docker_away", socket, ...(typeof code === "string" ? { code } : {}) };
       this.#options.logger.warn(fields, "the Docker daemon does not answer; what is known of it stays and is probed");
     }
     this.#options.onAway();
-    this.#schedule(Math.min(FIRST_RETRY_MS * 2 ** this.#failures, SLOWEST_RETRY_MS));
+    const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, SLOWEST_RETRY_MS);
     this.#failures = Math.min(this.#failures + 1, 10);
+    return pauseMs;
   }
 
   #list(): Promise<ContainerRow[]> {
     const { labels, discovery, cms } = this.#options.config;
     const project = discovery.docker.project ?? cms.project_name;
     const label = [labels.cms_model_label, `com.docker.compose.project=${project}`];
-    return within(ANSWER_TIMEOUT_MS, (abortSignal) => this.#docker.listContainers({ filters: { label }, abortSignal }));
+    return within(ANSWER_TIMEOUT_MS, this.#stopped.signal, (abortSignal) =>
+      this.#docker.listContainers({ filters: { label }, abortSignal }),
+    );
   }
 
   async #listen(): Promise<void> {
     const filters = { type: ["container" as const, "network" as const] };
-    const events = (await within(ANSWER_TIMEOUT_MS, (abortSignal) =>
+    const events = (await within(ANSWER_TIMEOUT_MS, this.#stopped.signal, (abortSignal) =>
       this.#docker.getEvents({ filters, abortSignal }),
     )) as unknown as Readable;
-    if (this.#isStopped) {
+    if (this.#stopped.signal.aborted) {
       events.destroy();
       return;
     }
@@ -160,12 +166,12 @@ export class DockerDiscovery {
       const lines = (rest + chunk).split("\n");
       rest = lines.pop()!.slice(-MAX_LINE_CHARS);
       for (const line of lines) this.#note(line);
-      if (lines.length > 0) this.#schedule(SETTLE_MS);
+      this.#nudge();
     });
     const lost = () => {
       if (this.#events !== events) return;
       this.#events = null;
-      this.#schedule(FIRST_RETRY_MS);
+      this.#nudge();
     };
     events.once("error", lost);
     events.once("close", lost);
@@ -192,12 +198,18 @@ export class DockerDiscovery {
 }
 
 /** The client forgets a call whose connection ends in the middle of the answer, so the bound is kept here. */
-async function within<T>(limitMs: number, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function within<T>(
+  limitMs: number,
+  stopped: AbortSignal,
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
+  let giveUp: () => void = () => {};
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" })), limitMs);
+    giveUp = () => reject(Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" }));
   });
+  const timer = setTimeout(giveUp, limitMs);
+  stopped.addEventListener("abort", giveUp, { once: true });
   const answer = action(controller.signal);
   try {
     return await Promise.race([answer, late]);
@@ -207,5 +219,6 @@ async function within<T>(limitMs: number, action: (signal: AbortSignal) => Promi
     throw cause;
   } finally {
     clearTimeout(timer);
+    stopped.removeEventListener("abort", giveUp);
   }
 }

@@ -20,6 +20,11 @@ t.test("a server that is never ready says so for ever", async (t) => {
   t.equal((await fetch(`${url}/healthz`)).status, 503);
 });
 
+t.test("an empty value in a command means the default", async (t) => {
+  const { url } = await startGazetteer(t, { args: ["--model-path=", "--data-dir=", "--train-doc-ms="] });
+  t.equal((await fetch(`${url}/healthz`)).status, 200);
+});
+
 t.test("it dies when told to", async (t) => {
   const server = await startGazetteer(t, { args: ["--die-after-ms", "600"] });
   t.equal(await server.exited, 1);

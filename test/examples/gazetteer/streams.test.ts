@@ -179,6 +179,8 @@ t.test(
     refused.on("error", () => {});
     const [, response] = await once(refused, "unexpected-response");
     t.equal(response.statusCode, 403);
+    const upgrades = (await server.requests()).filter(({ url }) => url === "/process");
+    t.match(upgrades, [{ method: "GET" }], "handshakes are in the log");
   },
 );
 

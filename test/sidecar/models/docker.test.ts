@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
 import type { ConfigInput } from "../../../config/schema.js";
 import { dockerSkipReason, startDocker, type TestDocker } from "../../helpers/docker.js";
@@ -12,6 +14,9 @@ const LABEL = "org.cogstack.model-serve";
 const PROJECT = "com.docker.compose.project";
 const WAIT_MS = 20_000;
 const NETWORK = "sluice-test-cms";
+
+const PACKAGE_ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
+const GAZETTEER = join(PACKAGE_ROOT, "dist/examples/gazetteer");
 
 const reason = await dockerSkipReason();
 if (requireOrSkip(t, "docker", reason)) {
@@ -61,6 +66,27 @@ function tests(docker: TestDocker): void {
     t.equal(catalogue.get(entry.address!)?.name, "medcat-snomed", "its address is another name");
     t.match(await catalogue.ensureReady("c2", WAIT_MS), { state: "ready" });
     t.equal(catalogue.get("c3"), undefined);
+  });
+
+  t.test("the example server runs in a container and answers a real note", async (t) => {
+    const container = await docker.run({
+      name: "gazetteer",
+      args: ["/app/gazetteer/main.js", "--host", "0.0.0.0", "--port", "8000"],
+      labels: { [LABEL]: "gazetteer", [PROJECT]: "cms" },
+      network: NETWORK,
+      stopSignal: "SIGKILL",
+      binds: [`${GAZETTEER}:/app/gazetteer:ro`, `${join(PACKAGE_ROOT, "package.json")}:/app/package.json:ro`],
+    });
+    t.teardown(() => container.remove({ force: true }));
+    const { catalogue } = await startCatalogue(t, configFor(docker));
+    await until(() => catalogue.get("gazetteer"), "known");
+    const { url } = await catalogue.ensureReady("gazetteer", WAIT_MS);
+    const notes = JSON.parse(readFileSync(join(PACKAGE_ROOT, "test/data/sample_texts.json"), "utf8")) as string[];
+    const body = notes[0]!;
+    const headers = { "content-type": "text/plain" };
+    const answer = await fetch(`${url}/process`, { method: "POST", headers, body });
+    t.equal(answer.status, 200);
+    t.type(((await answer.json()) as { annotations: unknown }).annotations, Array);
   });
 
   t.test("what starts, pauses, stops or goes is followed at once", async (t) => {

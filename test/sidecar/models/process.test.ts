@@ -1,21 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { systemClock } from "../../../core/runtime/clock.js";
-import { createHttpClient } from "../../../core/runtime/http.js";
 import { rotateServerLog } from "../../../sidecar/models/drivers/server-log.js";
-import { createModelCatalogue } from "../../../sidecar/models/model-catalogue.js";
-import {
-  command,
-  configOf,
-  folderOf,
-  isAlive,
-  keepLog,
-  linesOf,
-  startCatalogue,
-  startServer,
-  until,
-} from "./support.js";
+import { command, configOf, folderOf, isAlive, linesOf, startCatalogue, startServer, until } from "./support.js";
 
 const WAIT_MS = 20_000;
 
@@ -158,13 +145,11 @@ t.test("what is filled into a command reaches the program as it is, one argument
   t.notOk(JSON.stringify(env).includes("hidden"), "our own settings stay with us");
 });
 
-t.test("an unknown placeholder is refused when the catalogue is made", async (t) => {
-  const config = configOf({ discovery: { process: [{ name: "m", command: ["x", "{prot}"], env: { A: "{model}" } }] } });
-  const http = createHttpClient();
-  t.teardown(() => http.close());
+t.test("an unknown placeholder is refused with the configuration", async (t) => {
+  const given = { name: "m", command: ["x", "{prot}"], env: { A: "{model}" } };
   t.throws(
-    () => createModelCatalogue({ config, dataDir: folderOf(t), logger: keepLog().logger, clock: systemClock, http }),
-    { code: "CONFIG_INVALID", message: /\{prot\}.*\{model\}/ },
+    () => configOf({ discovery: { process: [given] } }),
+    /\{prot\} is no placeholder[\s\S]*\{model\} is no placeholder/,
   );
 });
 

@@ -70,10 +70,16 @@ t.test("a new configuration adds, removes and moves static models and leaves the
 
   catalogue.reconfigure(configOf({ discovery: { static: [{ name: "keep", url: one.url, concurrency: 9 }] } }));
   t.match(catalogue.get("keep"), { state: "ready", concurrency: 9 });
-  t.throws(() => catalogue.reconfigure(configOf({ discovery: { process: [{ name: "x", command: ["{y}"] }] } })), {
-    code: "CONFIG_INVALID",
-  });
-  t.match(catalogue.get("keep"), { state: "ready" }, "a bad configuration changes nothing");
+});
+
+t.test("those who wait for a model that is moved get it at its new place", async (t) => {
+  const { url } = await startServer(t);
+  const away = `http://127.0.0.1:${await closedPort()}`;
+  const { catalogue } = await startCatalogue(t, { discovery: { static: [{ name: "m", url: away }] } });
+  const waiting = catalogue.ensureReady("m", WAIT_MS);
+  await catalogue.allFirstRoundDone;
+  catalogue.reconfigure(configOf({ discovery: { static: [{ name: "m", url }] } }));
+  t.match(await waiting, { state: "ready", url });
 });
 
 t.test("those who wait for a model that is taken out of the configuration are told", async (t) => {
