@@ -1,5 +1,14 @@
 /** Holds a data folder for one `sluice serve`: a lock file that names its owner. Locks of owners that are gone are taken over. */
-import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { sleep } from "../core/runtime/clock.js";
@@ -31,7 +40,7 @@ export class DataLock {
    * @throws CliError naming who holds it
    */
   static async take(dataDir: string, socketPath: string): Promise<DataLock> {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeFolder(dataDir);
     const path = lockPath(dataDir);
     const owner: LockOwner = { pid: process.pid, startTime: startTimeOf(process.pid), url: null };
     const lock = new DataLock(path, owner);
@@ -100,6 +109,20 @@ export class DataLock {
     const temporary = `${this.#path}.${process.pid}`;
     writeFileSync(temporary, `${JSON.stringify(this.#owner)}\n`, { mode: 0o600 });
     return temporary;
+  }
+}
+
+/** @throws CliError when the folder cannot be made or written to */
+function makeFolder(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    accessSync(dataDir, constants.W_OK);
+  } catch (caught) {
+    const { code } = caught as NodeJS.ErrnoException;
+    throw new CliError(EXIT.failed, `the data folder ${dataDir} cannot be used: ${code}`, {
+      cause: caught,
+      hint: "Give this user the right to write there, or choose another folder with --data-dir.",
+    });
   }
 }
 

@@ -9,6 +9,8 @@ import type { TaskDetail } from "../core/contract/tasks.js";
 import type { SluiceClient } from "./client.js";
 import { CliError, EXIT } from "./exit.js";
 
+const NEWLINE = 10;
+
 /** Said before the work begins, not after hours of it. @throws CliError */
 export async function assertWritable(path: string): Promise<void> {
   const target = resolve(path);
@@ -32,8 +34,10 @@ export async function assertWritable(path: string): Promise<void> {
 export async function fetchResult(client: SluiceClient, task: TaskDetail, output: string | null, signal: AbortSignal) {
   const answer = await client.call({ path: `/tasks/${encodeURIComponent(task.uuid)}?download=true`, signal });
   const hash = createHash("sha256");
+  let lastByte = NEWLINE;
   const hashed = new Transform({
     transform(chunk: Buffer, _encoding, next) {
+      lastByte = chunk.at(-1) ?? lastByte;
       hash.update(chunk);
       next(null, chunk);
     },
@@ -45,6 +49,7 @@ export async function fetchResult(client: SluiceClient, task: TaskDetail, output
   };
   if (output === null) {
     await pipeline(answer.body, hashed, process.stdout, { end: false }).catch(ignoreClosedPipe);
+    if (process.stdout.isTTY && lastByte !== NEWLINE) process.stdout.write("\n");
     verify();
     return;
   }

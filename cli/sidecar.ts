@@ -6,8 +6,11 @@ import { runSidecar } from "../sidecar/main.js";
 import { configFromSupervisor, ignoreTerminalSignals, isSupervised, runChild } from "./child.js";
 import { type GlobalFlags, loadConfiguration, loadOptionsOf } from "./global-flags.js";
 
-/** A sidecar whose supervisor was killed has this long for its own end, so that a new `serve` can take the folder. */
-const ORPHAN_STOP_MS = 2_000;
+/**
+ * A sidecar whose supervisor was killed has this long to stop its idle model servers. What still runs is cut: tasks are durable, and a new
+ * `serve` wants the folder within seconds.
+ */
+const ORPHAN_STOP_MS = 500;
 
 export function sidecar(flags: GlobalFlags): Promise<void> {
   return runChild(async () => {

@@ -186,6 +186,14 @@ t.test("a second serve on one data folder is refused, and the first goes on", as
   t.ok(await serves(ready.url));
 });
 
+t.test("a data folder that cannot be made is said, with what to do", async (t) => {
+  const dataDir = join(folder(t, { file: "" }), "file", "data");
+  const { running } = start(t, { dataDir });
+  t.same(await running.exited, { code: 1, signal: null });
+  t.match(running.stderr, `the data folder ${dataDir} cannot be used: ENOTDIR`);
+  t.match(running.stderr, "--data-dir");
+});
+
 t.test("of several started at the same moment on a stale lock exactly one serves", async (t) => {
   const dataDir = folder(t, { "serve.lock": JSON.stringify({ pid: 2 ** 22 + 1, startTime: "1", url: null }) });
   const all = Array.from({ length: 4 }, () => start(t, { dataDir }).running);
