@@ -66,7 +66,7 @@ module.exports = {
     only("fastify", ["sidecar/api/", "sidecar/app\\.ts"]),
     only("pino", ["core/runtime/logger\\.ts"]),
     only("prom-client", ["core/runtime/metrics\\.ts"]),
-    only("yaml", ["config/load\\.ts", "config/cmg\\.ts"]),
+    only("yaml", ["config/yaml\\.ts"]),
     only("commander", ["cli/"]),
     only("cli-progress", ["cli/"]),
   ],

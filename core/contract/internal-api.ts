@@ -6,7 +6,7 @@
  * | `GET /internal/routes` | endless NDJSON: a {@link RouteSnapshot} at once and after every change; `{}` every 5 s as a sign of life |
  * | `POST /internal/models/<name>/ensure?wait_ms=N` | 200 {@link ModelEntry} once ready; else an error envelope (404, 503) |
  * | `POST /internal/tasks` | raw body, {@link SUBMISSION_HEADER}; 201 {@link Submitted} once durable; else an error envelope |
- * | `GET /internal/tasks/<id>/answer?wait_ms=N` | 200 with {@link ANSWER_HEADER} and the answer's body; 204 when it is not final yet |
+ * | `GET /internal/tasks/<id>/answer?wait_ms=N` | 200 with {@link ANSWER_HEADER} and the answer's body; 204 when there is none yet; 404 when no such task was ever stored. A training's 202 counts as the answer |
  * | `POST /internal/tasks/<id>/hang-up` | 204; a task that still waits is cancelled when `tasks.cancel_on_hang_up` says so |
  * | `POST /internal/gate` | {@link GateRequest} as JSON; 200 headers when the permit is granted; the permit lasts until either side closes the connection |
  * | `GET /internal/metrics` | the sidecar's Prometheus text |

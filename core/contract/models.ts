@@ -14,6 +14,9 @@ export type ModelState = (typeof MODEL_STATES)[number];
 export const MODEL_SOURCES = ["static", "process", "docker"] as const;
 export type ModelSource = (typeof MODEL_SOURCES)[number];
 
+export const DEPLOYMENT_TYPES = ["auto", "manual", "static"] as const;
+export type DeploymentType = (typeof DEPLOYMENT_TYPES)[number];
+
 export interface ModelEntry {
   readonly name: string;
   readonly source: ModelSource;
@@ -28,6 +31,8 @@ export interface ModelEntry {
   readonly concurrency: number;
   readonly modelType: string | null;
   readonly modelUri: string | null;
+  /** CMG's kind of deployment; absent means `auto` for a process of ours and `static` for everything else. */
+  readonly deploymentType?: DeploymentType;
   /** Why it is `failed` or `unreachable`, in words fit for a caller; never log text. */
   readonly problem: string | null;
 }

@@ -53,6 +53,8 @@ export type AnswerMode = "held" | "wait" | "async" | "task";
 
 /** What the proxy tells the sidecar about a heavy request; its body follows as it came. */
 export interface Submission {
+  /** Chosen by the proxy, so that it can ask again after a sidecar died between commit and answer. */
+  readonly uuid: string;
   readonly model: string;
   /** The route's name: `process_bulk`, `train_supervised`, … */
   readonly task: string;

@@ -83,6 +83,14 @@ export interface LaneBacklog extends Lane {
   readonly nextDueMs: number | null;
 }
 
+export interface AttemptRecord {
+  readonly attempt: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  /** `succeeded`, a failure's reason, `requeued`, `refused` (came too late), or null while it runs. */
+  readonly outcome: string | null;
+}
+
 export interface TaskFilter {
   readonly model?: string;
   readonly status?: TaskStatus;
@@ -116,11 +124,17 @@ export interface TaskStore {
    * @returns null when nothing in them may start now
    */
   claim(model: string, classes: readonly string[], nowMs: number): Promise<Claim | null>;
-  /** `scheduled → running`, with the run's id: a training was accepted. */
-  markRunning(uuid: string, attempt: number, trackingId: string | null): Promise<boolean>;
+  /**
+   * `scheduled → running`: a training was accepted with 202. The answer is kept for callers that hold the line (they get the model
+   * server's 202 at once) until the run's result takes its place.
+   */
+  markRunning(uuid: string, attempt: number, trackingId: string | null, accepted: TaskAnswer): Promise<boolean>;
   /** Back to `pending`, not before a time. The note stands in error_message meanwhile. */
   requeue(uuid: string, attempt: number, notBeforeMs: number, note: string | null): Promise<boolean>;
-  /** To a final state. The payload goes with it. @returns false when an older attempt came too late; that is recorded. */
+  /**
+   * To a final state. The payload goes with it.
+   * @returns false when an older attempt came too late; that is recorded, and its answer's blob is removed
+   */
   finish(uuid: string, attempt: number, outcome: Outcome): Promise<boolean>;
   /** `pending → failed` (cancelled or expired). False when it no longer waits. */
   failWaiting(uuid: string, outcome: Outcome): Promise<boolean>;
@@ -130,6 +144,14 @@ export interface TaskStore {
   nextDeadlineMs(): number | null;
   /** Tasks a crash left `scheduled` or `running`. Read once at start. */
   unfinished(): Claim[];
+  /** What became of each attempt, oldest first; answers that came too late stand among them as `refused`. */
+  attempts(uuid: string): AttemptRecord[];
+  /** How many tasks are not final yet, by class and status. */
+  depths(): { class: string; status: TaskStatus; tasks: number }[];
+  /** True while a task needs this blob. */
+  namesBlob(key: string): boolean;
+  /** Makes one real write durable: what the health check asks. @throws DISK_FULL, STORE_FAILED */
+  probe(): Promise<void>;
 
   /** Called after each commit that changed a task. The answer unsubscribes. */
   onChange(listener: (task: TaskRow) => void): () => void;
@@ -141,6 +163,7 @@ export interface BlobStore {
   /**
    * Streams bytes in, hashing on the way; small ones come back inline and touch no disk.
    * @param maxBytes above it: BODY_TOO_LARGE, nothing kept
+   * What the source throws is passed on, and nothing is kept. The source stays its owner's to end.
    * @param idleTimeoutMs silence above it: BODY_TIMEOUT, nothing kept
    */
   write(
@@ -153,7 +176,10 @@ export interface BlobStore {
    * @throws RESULT_DAMAGED
    */
   open(body: StoredBody, options?: { verify?: boolean }): Promise<NodeJS.ReadableStream>;
+  /** Harmless when it is gone already. */
   remove(key: string): Promise<void>;
+  /** Makes one small file durable and removes it: what the health check asks. */
+  probe(kind: "payload" | "result"): Promise<void>;
   /** Removes temporary files and blobs that no row names. Run once at start. */
   sweep(isNamed: (key: string) => boolean): Promise<number>;
 }

@@ -1,0 +1,60 @@
+/** How the texts of flags become values. A wrong one ends the command with 2 and says what would be right. */
+import { InvalidArgumentError } from "commander";
+
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError("It must be a port, 0 to 65535.");
+  return port;
+}
+
+export function parsePriority(text: string): number {
+  if (!/^[0-9]$/.test(text)) throw new InvalidArgumentError("It must be 0 (most urgent) to 9.");
+  return Number(text);
+}
+
+export function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (!/^\d{1,6}$/.test(text) || limit < 1)
+    throw new InvalidArgumentError("It must be a whole number from 1 to 999999.");
+  return limit;
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Seconds, or text such as `90s`, `5m`, `250ms`; milliseconds come out. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text);
+  if (match === null) throw new InvalidArgumentError("It must be seconds or a duration such as 90s, 5m or 2h.");
+  return Number(match[1]) * UNITS_MS[match[2] ?? "s"]!;
+}
+
+export function parseUrl(text: string): string {
+  const url = tryUrl(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new InvalidArgumentError("It must be an http:// or https:// URL.");
+  }
+  return text.replace(/\/+$/, "");
+}
+
+function tryUrl(text: string): URL | null {
+  try {
+    return new URL(text);
+  } catch {
+    return null;
+  }
+}
+
+/** One `name=value` of several; the value may hold `=`. */
+export function collectPair(text: string, before: readonly (readonly [string, string])[] = []) {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("It must be name=value.");
+  return [...before, [text.slice(0, at), text.slice(at + 1)] as const];
+}
+
+/** As a media type may stand in a header: no line break, nothing outside printable ASCII. */
+export function parseHeaderText(text: string): string {
+  if (!/^[\x21-\x7e][\x20-\x7e]{0,254}$/.test(text)) {
+    throw new InvalidArgumentError("It must be printable ASCII, at most 255 characters.");
+  }
+  return text;
+}

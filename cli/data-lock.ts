@@ -1,0 +1,164 @@
+/** Holds a data folder for one `sluice serve`: a lock file that names its owner. Locks of owners that are gone are taken over. */
+import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { sleep } from "../core/runtime/clock.js";
+import { CliError, EXIT } from "./exit.js";
+
+export interface LockOwner {
+  readonly pid: number;
+  /** The kernel's start time of that process, so that a reused pid is not taken for it; null where it cannot be read. */
+  readonly startTime: string | null;
+  /** Where it serves, once it does. */
+  readonly url: string | null;
+}
+
+/** An orphaned sidecar of a supervisor that was killed ends within this. */
+const ORPHAN_ENDS_WITHIN_MS = 4_000;
+
+export class DataLock {
+  readonly #path: string;
+  #owner: LockOwner;
+
+  private constructor(path: string, owner: LockOwner) {
+    this.#path = path;
+    this.#owner = owner;
+  }
+
+  /**
+   * Takes the folder, making it when it is missing.
+   * @param socketPath the sidecar's socket: somebody who answers there holds the folder too
+   * @throws CliError naming who holds it
+   */
+  static async take(dataDir: string, socketPath: string): Promise<DataLock> {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    const path = lockPath(dataDir);
+    const owner: LockOwner = { pid: process.pid, startTime: startTimeOf(process.pid), url: null };
+    const lock = new DataLock(path, owner);
+    let wasStale = false;
+    while (!lock.#create()) {
+      wasStale = true;
+      const other = readLock(dataDir);
+      if (other !== null && isAlive(other)) throw heldBy(dataDir, `process ${other.pid}`);
+      lock.#removeStale(other);
+    }
+    const patientUntilMs = Date.now() + (wasStale ? ORPHAN_ENDS_WITHIN_MS : 0);
+    while (await answers(socketPath)) {
+      if (Date.now() >= patientUntilMs) {
+        lock.release();
+        throw heldBy(dataDir, `a sidecar that answers on ${socketPath}`);
+      }
+      await sleep(50);
+    }
+    return lock;
+  }
+
+  /** Writes down where the owner serves, for commands that want to reach it. */
+  nameUrl(url: string): void {
+    this.#owner = { ...this.#owner, url };
+    const temporary = this.#writeTemporary();
+    renameSync(temporary, this.#path);
+  }
+
+  release(): void {
+    try {
+      if (parseOwner(this.#path)?.pid === process.pid) unlinkSync(this.#path);
+    } catch {
+      // The folder is gone; nothing is held.
+    }
+  }
+
+  /** False when there is a lock already. A link is made whole or not at all. */
+  #create(): boolean {
+    const temporary = this.#writeTemporary();
+    try {
+      linkSync(temporary, this.#path);
+      return true;
+    } catch (caught) {
+      if ((caught as NodeJS.ErrnoException).code === "EEXIST") return false;
+      throw caught;
+    } finally {
+      unlinkSync(temporary);
+    }
+  }
+
+  /** Moves the dead owner's lock aside; should another have taken it over meanwhile, puts that one's back. */
+  #removeStale(expected: LockOwner | null): void {
+    const aside = `${this.#path}.stale-${process.pid}`;
+    try {
+      renameSync(this.#path, aside);
+      const moved = parseOwner(aside);
+      if (moved !== null && moved.pid !== expected?.pid) linkSync(aside, this.#path);
+      unlinkSync(aside);
+    } catch (caught) {
+      const { code } = caught as NodeJS.ErrnoException;
+      if (code !== "ENOENT" && code !== "EEXIST") throw caught;
+    }
+  }
+
+  #writeTemporary(): string {
+    const temporary = `${this.#path}.${process.pid}`;
+    writeFileSync(temporary, `${JSON.stringify(this.#owner)}\n`, { mode: 0o600 });
+    return temporary;
+  }
+}
+
+/** Who holds the folder now, or null. */
+export function readLock(dataDir: string): LockOwner | null {
+  return parseOwner(lockPath(dataDir));
+}
+
+/** True while the process that wrote the lock lives. */
+export function isAlive(owner: LockOwner): boolean {
+  try {
+    process.kill(owner.pid, 0);
+  } catch (caught) {
+    if ((caught as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  const startTime = startTimeOf(owner.pid);
+  return startTime === null || owner.startTime === null || startTime === owner.startTime;
+}
+
+function lockPath(dataDir: string): string {
+  return join(dataDir, "serve.lock");
+}
+
+function parseOwner(path: string): LockOwner | null {
+  try {
+    const owner = JSON.parse(readFileSync(path, "utf8")) as Partial<LockOwner>;
+    if (typeof owner.pid !== "number") return null;
+    return { pid: owner.pid, startTime: owner.startTime ?? null, url: owner.url ?? null };
+  } catch {
+    return null;
+  }
+}
+
+/** Field 22 of /proc/<pid>/stat; the command name before it may hold blanks and brackets. A zombie counts as gone. */
+function startTimeOf(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? "gone" : (fields[19] ?? null);
+  } catch {
+    return null;
+  }
+}
+
+function answers(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    const answer = (is: boolean) => {
+      socket.destroy();
+      resolve(is);
+    };
+    socket.setTimeout(1_000, () => answer(true));
+    socket.once("connect", () => answer(true));
+    socket.once("error", () => answer(false));
+  });
+}
+
+function heldBy(dataDir: string, holder: string): CliError {
+  return new CliError(EXIT.failed, `the data folder ${dataDir} is in use by ${holder}`, {
+    hint: "Stop that one first, or choose another folder with --data-dir.",
+  });
+}

@@ -1,0 +1,30 @@
+/** Flags every subcommand knows, and how they reach the configuration and the child processes. */
+import { type LoadedConfig, type LoadOptions, loadConfig } from "../config/load.js";
+
+export interface GlobalFlags {
+  readonly config?: string;
+  readonly dataDir?: string;
+  readonly host?: string;
+  readonly port?: number;
+}
+
+/** What the configuration is loaded with, and loaded again with. */
+export function loadOptionsOf({ config, dataDir, port, host }: GlobalFlags): LoadOptions {
+  const flags = Object.fromEntries(Object.entries({ dataDir, port, host }).filter(([, value]) => value !== undefined));
+  return { ...(config === undefined ? {} : { file: config }), env: process.env, cwd: process.cwd(), flags };
+}
+
+/** @throws ConfigError with all faults at once */
+export function loadConfiguration(flags: GlobalFlags): LoadedConfig {
+  return loadConfig(loadOptionsOf(flags));
+}
+
+/** The same flags again, for a child process. */
+export function flagsToArgs(flags: GlobalFlags): string[] {
+  const args: string[] = [];
+  if (flags.config !== undefined) args.push("--config", flags.config);
+  if (flags.dataDir !== undefined) args.push("--data-dir", flags.dataDir);
+  if (flags.host !== undefined) args.push("--host", flags.host);
+  if (flags.port !== undefined) args.push("--port", String(flags.port));
+  return args;
+}

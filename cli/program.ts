@@ -1,0 +1,157 @@
+/** The command line: names, flags and help of every subcommand. What they do comes in as {@link Actions}. */
+import { Command } from "commander";
+import { TASK_STATUSES } from "../core/contract/tasks.js";
+import {
+  collectPair,
+  parseDuration,
+  parseHeaderText,
+  parseLimit,
+  parsePort,
+  parsePriority,
+  parseUrl,
+} from "./arguments.js";
+import type { ClientFlags } from "./client.js";
+import { configCommand } from "./config.js";
+import { EXIT } from "./exit.js";
+import type { GlobalFlags } from "./global-flags.js";
+import type { Submission, SubmitFlags } from "./submit.js";
+import type { ListFlags, WaitFlags } from "./tasks.js";
+
+type ShowFlags = ClientFlags & { json?: boolean };
+
+/** What the subcommands do. */
+export interface Actions {
+  serve(flags: GlobalFlags): Promise<void>;
+  proxy(flags: GlobalFlags): Promise<void>;
+  sidecar(flags: GlobalFlags): Promise<void>;
+  models(flags: ShowFlags): Promise<void>;
+  listTasks(flags: ListFlags): Promise<void>;
+  showTask(id: string, flags: ShowFlags): Promise<void>;
+  waitForTask(id: string, flags: WaitFlags): Promise<void>;
+  cancelTask(id: string, flags: ShowFlags): Promise<void>;
+  submit(submission: Submission): Promise<void>;
+}
+
+const EXAMPLES = `
+Examples:
+  sluice serve                                        everything, on http://127.0.0.1:8888
+  sluice serve --config team.yaml --port 9000
+  sluice models                                       what can be asked
+  sluice submit gazetteer process note.txt            hand in a task, wait, print its result
+  sluice submit gazetteer process_bulk notes.json --output entities.json
+  sluice tasks list --status pending                  what waits
+  sluice config check                                 is the configuration right?
+
+Exit codes:
+  ${EXIT.ok} done   ${EXIT.failed} failed   ${EXIT.usage} usage or configuration   ${EXIT.unreachable} cannot reach Sluice   ${EXIT.timedOut} timed out waiting   ${EXIT.interrupted} interrupted
+
+Every setting: docs/configuration.md. Every command: docs/cli.md.`;
+
+export function createProgram(actions: Actions, version: string): Command {
+  const program = new Command("sluice")
+    .description("One door in front of a team's model servers: light requests pass, heavy work is written down first.")
+    .version(version, "-V, --version")
+    .exitOverride()
+    .showHelpAfterError("Try --help.")
+    .enablePositionalOptions()
+    .addHelpText("after", EXAMPLES);
+  addServers(program, actions);
+  addModels(program, actions);
+  addSubmit(program, actions);
+  addTasks(program, actions);
+  return program.addCommand(configCommand());
+}
+
+function addServers(program: Command, actions: Actions): void {
+  const texts = {
+    serve: "start a sidecar and the proxies, and start again what dies",
+    proxy: "run one proxy alone",
+    sidecar: "run the sidecar alone",
+  } as const;
+  for (const name of ["serve", "proxy", "sidecar"] as const) {
+    withFileFlags(program.command(name))
+      .description(texts[name])
+      .action((flags: GlobalFlags) => actions[name](flags));
+  }
+}
+
+function addModels(program: Command, actions: Actions): void {
+  withClientFlags(program.command("models"))
+    .description("list the models there are; asking starts none")
+    .option("--json", "the API's own answer")
+    .action((flags: ShowFlags) => actions.models(flags));
+}
+
+const SUBMIT_EXAMPLES = `
+Examples:
+  sluice submit gazetteer process note.txt
+  cat notes.json | sluice submit gazetteer process_bulk - > entities.json
+  sluice submit medcat train_supervised --form trainer_export=@a.json --form trainer_export=@b.json --param epochs=2 --no-wait
+`;
+
+function addSubmit(program: Command, actions: Actions): void {
+  withClientFlags(program.command("submit"))
+    .description("hand in a task, wait for its end and bring its result")
+    .argument("<model>", "the model's name, as 'sluice models' lists it")
+    .argument("<task>", "process, process_bulk, train_supervised, …")
+    .argument("[file]", "what to send; '-' reads standard input")
+    .option("--content-type <type>", "of the input (default: the task's own)", parseHeaderText)
+    .option("--form <name=value>", "a part of a multipart form, name=@file for a file; repeatable", collectPair)
+    .option("--param <name=value>", "a query parameter for the model server; repeatable", collectPair)
+    .option("--priority <n>", "0 (most urgent) to 9 (default: the class's own)", parsePriority)
+    .option("--idempotency-key <key>", "handing in again with this key meets the same task", parseHeaderText)
+    .option("-o, --output <file>", "write the result here instead of standard output")
+    .option("--no-wait", "print the task's id and end")
+    .option("--timeout <duration>", "wait at most this long, e.g. 90s, 5m (default: until it ends)", parseDuration)
+    .option("--json", "print the task as JSON; its result only goes to --output")
+    .addHelpText("after", SUBMIT_EXAMPLES)
+    .action((model: string, task: string, file: string | undefined, flags: SubmitFlags) =>
+      actions.submit({ model, task, file, flags }),
+    );
+}
+
+function addTasks(program: Command, actions: Actions): void {
+  const tasks = program.command("tasks").description("look at tasks, wait for them, cancel them");
+  withFileFlags(tasks.command("list"))
+    .description("list tasks, newest first; on the machine itself, by the sidecar's socket")
+    .option("--model <name>", "of this model")
+    .option("--status <status>", TASK_STATUSES.join(", "))
+    .option("--class <name>", "of this class")
+    .option("--tenant <name>", "of this tenant")
+    .option("--limit <n>", "at most this many", parseLimit, 50)
+    .option("--json", "whole tasks as JSON")
+    .action((flags: ListFlags) => actions.listTasks(flags));
+  withClientFlags(tasks.command("show"))
+    .description("one task's page")
+    .argument("<id>", "the task's id")
+    .option("--json", "as JSON")
+    .action((id: string, flags: ShowFlags) => actions.showTask(id, flags));
+  withClientFlags(tasks.command("wait"))
+    .description("wait for a task's end and bring its result")
+    .argument("<id>", "the task's id")
+    .option("-o, --output <file>", "write the result here instead of standard output")
+    .option("--timeout <duration>", "wait at most this long, e.g. 90s, 5m (default: until it ends)", parseDuration)
+    .option("--json", "print the task as JSON; its result only goes to --output")
+    .action((id: string, flags: WaitFlags) => actions.waitForTask(id, flags));
+  withClientFlags(tasks.command("cancel"))
+    .description("cancel a task that waits, or a training that runs")
+    .argument("<id>", "the task's id")
+    .option("--json", "as JSON")
+    .action((id: string, flags: ShowFlags) => actions.cancelTask(id, flags));
+}
+
+function withFileFlags(command: Command): Command {
+  return command
+    .option("-c, --config <file>", "configuration file (default: SLUICE_CONFIG, then Sluice's own)")
+    .option("--data-dir <folder>", "data folder")
+    .option("--port <n>", "HTTP port; 0 takes a free one", parsePort)
+    .option("--host <address>", "address to listen on");
+}
+
+function withClientFlags(command: Command): Command {
+  return withFileFlags(command).option(
+    "--url <url>",
+    "where Sluice answers (default: SLUICE_URL, then the configuration's host and port)",
+    parseUrl,
+  );
+}

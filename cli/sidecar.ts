@@ -1,0 +1,49 @@
+/** `sluice sidecar`: the sidecar process, under `sluice serve` or alone. */
+import { ConfigError } from "../config/load.js";
+import { armFailpoints } from "../core/runtime/failpoints.js";
+import { createLogger } from "../core/runtime/logger.js";
+import { runSidecar } from "../sidecar/main.js";
+import { configFromSupervisor, ignoreTerminalSignals, isSupervised, runChild } from "./child.js";
+import { type GlobalFlags, loadConfiguration, loadOptionsOf } from "./global-flags.js";
+
+/** A sidecar whose supervisor was killed has this long for its own end, so that a new `serve` can take the folder. */
+const ORPHAN_STOP_MS = 2_000;
+
+export function sidecar(flags: GlobalFlags): Promise<void> {
+  return runChild(async () => {
+    armFailpoints(process.env.SLUICE_FAILPOINTS ?? null);
+    if (isSupervised()) {
+      ignoreTerminalSignals(["SIGINT"]);
+      process.once("disconnect", endOrphan);
+    }
+    const { loaded, problem } = await load(flags);
+    const logger = createLogger({ ...loaded.config.log, process: "sidecar" });
+    if (problem !== undefined) {
+      logger.error(
+        { event: "config-refused", problem: problem.message },
+        "the configuration on disk is refused; starting with the one Sluice began with",
+      );
+    }
+    await runSidecar({ loaded, reload: loadOptionsOf(flags), logger });
+    if (isSupervised()) ignoreTerminalSignals(["SIGINT"]);
+  });
+}
+
+/** A restarted sidecar must not fail on an edit that a running one would have refused: it falls back to what the supervisor holds. */
+async function load(flags: GlobalFlags) {
+  const fallback = isSupervised() ? await configFromSupervisor() : undefined;
+  try {
+    return { loaded: loadConfiguration(flags), problem: undefined };
+  } catch (caught) {
+    if (!(caught instanceof ConfigError) || fallback === undefined) throw caught;
+    return {
+      loaded: { config: fallback, files: { sluice: null, cmg: null, dotenv: null }, warnings: [] },
+      problem: caught,
+    };
+  }
+}
+
+function endOrphan(): void {
+  setTimeout(() => process.exit(1), ORPHAN_STOP_MS).unref();
+  process.kill(process.pid, "SIGTERM");
+}

@@ -1,0 +1,106 @@
+/** What a person sees: tables on stdout, progress on stderr. Programs get neither colour nor progress. */
+import { SingleBar } from "cli-progress";
+
+const CLEAR_LINE = "\r\u001b[K";
+
+export interface Column<T> {
+  readonly title: string;
+  readonly value: (row: T) => string | null | undefined;
+}
+
+/** Aligned columns with a head at a terminal; tab-separated lines without head for programs. Empty values show as `-`. */
+export function formatTable<T>(rows: readonly T[], columns: readonly Column<T>[], layout: TableLayout): string {
+  const cells = rows.map((row) => columns.map((column) => plain(column.value(row) ?? "") || "-"));
+  if (!layout.isTerminal) return cells.map((line) => `${line.join("\t")}\n`).join("");
+  const all = [columns.map((column) => column.title), ...cells];
+  const widths = columns.map((_, index) => Math.max(...all.map((line) => line[index]!.length)));
+  return all
+    .map((line) =>
+      line
+        .map((cell, index) => cell.padEnd(widths[index]!))
+        .join("  ")
+        .trimEnd(),
+    )
+    .map((line) => `${line.length > layout.width ? `${line.slice(0, layout.width - 1)}…` : line}\n`)
+    .join("");
+}
+
+export interface TableLayout {
+  readonly isTerminal: boolean;
+  readonly width: number;
+}
+
+export function layoutOf(stream: NodeJS.WriteStream): TableLayout {
+  return { isTerminal: stream.isTTY === true, width: stream.columns ?? 120 };
+}
+
+/** Control characters in what others named must not reach a terminal. */
+function plain(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, " ");
+}
+
+/** One line at a terminal that is written over; silent elsewhere. */
+export class StatusLine {
+  readonly #isTerminal = process.stderr.isTTY === true;
+  #shown = "";
+
+  show(text: string): void {
+    if (!this.#isTerminal || text === this.#shown) return;
+    this.#shown = text;
+    process.stderr.write(`${CLEAR_LINE}${plain(text).slice(0, (process.stderr.columns ?? 80) - 1)}`);
+  }
+
+  clear(): void {
+    if (this.#isTerminal && this.#shown !== "") process.stderr.write(CLEAR_LINE);
+    this.#shown = "";
+  }
+}
+
+export interface UploadProgress {
+  add(bytes: number): void;
+  end(): void;
+}
+
+/** A bar where the size is known, a count where it is not, nothing where nobody looks. */
+export function showUpload(totalBytes: number | null): UploadProgress {
+  if (process.stderr.isTTY !== true) return { add: () => undefined, end: () => undefined };
+  if (totalBytes === null) {
+    const line = new StatusLine();
+    let sent = 0;
+    return {
+      add: (bytes) => {
+        sent += bytes;
+        line.show(`Uploading  ${formatBytes(sent)}`);
+      },
+      end: () => line.clear(),
+    };
+  }
+  const bar = new SingleBar({
+    stream: process.stderr,
+    clearOnComplete: true,
+    hideCursor: true,
+    barsize: 30,
+    format: (options, { progress, value, total, eta }) => {
+      const width = options.barsize ?? 30;
+      const done = Math.round(progress * width);
+      const left = eta > 0 && Number.isFinite(eta) ? `  ${formatSeconds(eta)} left` : "";
+      const blocks = "█".repeat(done) + "░".repeat(width - done);
+      return `Uploading ${blocks} ${Math.floor(progress * 100)}%  ${formatBytes(value)} of ${formatBytes(total)}${left}`;
+    },
+  });
+  bar.start(totalBytes, 0);
+  return { add: (bytes) => bar.increment(bytes), end: () => bar.stop() };
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`;
+  const units = ["kB", "MB", "GB", "TB"];
+  const power = Math.min(Math.floor(Math.log10(bytes) / 3), units.length);
+  return `${(bytes / 1_000 ** power).toFixed(1)} ${units[power - 1]}`;
+}
+
+export function formatSeconds(seconds: number): string {
+  if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s`;
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
+  return seconds < 36 * 3_600 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} d`;
+}

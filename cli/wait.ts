@@ -1,0 +1,96 @@
+/** Waits for a task's end by its events, coming back when the connection is lost; the task does not notice. */
+import { isFinal, type TaskDetail, type TaskEvent } from "../core/contract/tasks.js";
+import { sleep } from "../core/runtime/clock.js";
+import type { SluiceClient } from "./client.js";
+import { readEvents } from "./events.js";
+import { CliError, EXIT } from "./exit.js";
+import { formatSeconds, StatusLine } from "./terminal.js";
+
+/** Silence after which the connection is made anew; nothing is lost by it. */
+const SILENCE_MS = 60_000;
+/** Sluice may be away this long (a restart, an update) before waiting is given up. */
+const AWAY_MS = 60_000;
+/** Answers of a Sluice whose sidecar is being started again. */
+const AWAY_STATUSES: ReadonlySet<number | undefined> = new Set([502, 503, 504]);
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 5_000;
+
+export interface WaitOptions {
+  /** Null: until it ends. */
+  readonly timeoutMs: number | null;
+  /** Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * @returns the task's page once it is final
+ * @throws CliError `timedOut`, `interrupted`, `unreachable` after a minute of trying, `failed` when there is no such task
+ */
+export async function waitForTask(client: SluiceClient, id: string, options: WaitOptions): Promise<TaskDetail> {
+  const { timeoutMs, signal } = options;
+  const timeout = new AbortController();
+  const timer = timeoutMs === null ? undefined : setTimeout(() => timeout.abort(), Math.min(timeoutMs, 2 ** 31 - 1));
+  const line = new StatusLine();
+  try {
+    return await follow(client, id, { signal: AbortSignal.any([signal, timeout.signal]), line });
+  } catch (caught) {
+    const hint = `The task goes on. Come back with: sluice tasks wait ${id}`;
+    if (signal.aborted) throw new CliError(EXIT.interrupted, `stopped waiting for task ${id}`, { hint });
+    if (timeout.signal.aborted) throw new CliError(EXIT.timedOut, `task ${id} has not ended yet`, { hint });
+    throw caught;
+  } finally {
+    clearTimeout(timer);
+    line.clear();
+  }
+}
+
+async function follow(
+  client: SluiceClient,
+  id: string,
+  to: { signal: AbortSignal; line: StatusLine },
+): Promise<TaskDetail> {
+  let lastHeardMs = Date.now();
+  let pauseMs = FIRST_PAUSE_MS;
+  for (;;) {
+    try {
+      const answer = await client.call({
+        path: `/tasks/${encodeURIComponent(id)}/events`,
+        headers: { accept: "text/event-stream" },
+        silenceMs: SILENCE_MS,
+        signal: to.signal,
+      });
+      for await (const event of readEvents<TaskEvent>(answer.body)) {
+        lastHeardMs = Date.now();
+        pauseMs = FIRST_PAUSE_MS;
+        to.line.show(describeEvent(event));
+        if (isFinal(event.status)) break;
+      }
+      const task = await showTask(client, id, to.signal);
+      lastHeardMs = Date.now();
+      if (isFinal(task.status)) return task;
+    } catch (caught) {
+      to.signal.throwIfAborted();
+      const failure = caught instanceof CliError ? caught : client.explain(caught);
+      const isAway = failure.exitCode === EXIT.unreachable || AWAY_STATUSES.has(failure.status);
+      if (!isAway || Date.now() - lastHeardMs > AWAY_MS) throw failure;
+      to.line.show("Sluice is away; trying again");
+    }
+    await sleep(pauseMs, to.signal);
+    to.signal.throwIfAborted();
+    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+  }
+}
+
+export function showTask(client: SluiceClient, id: string, signal?: AbortSignal): Promise<TaskDetail> {
+  const path = `/tasks/${encodeURIComponent(id)}?detail=true`;
+  return client.json<TaskDetail>({ path, ...(signal === undefined ? {} : { signal }) });
+}
+
+export function describeEvent(event: TaskEvent): string {
+  if (event.status !== "pending")
+    return { scheduled: "Running", running: "Training", succeeded: "Done", failed: "Failed" }[event.status];
+  const before =
+    event.position === null ? "" : event.position === 0 ? ", next in line" : `, ${event.position} before it`;
+  const eta = event.eta_seconds === null ? "" : `, starts in about ${formatSeconds(event.eta_seconds)}`;
+  return `Waiting${before}${eta}`;
+}

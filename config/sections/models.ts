@@ -1,0 +1,136 @@
+/** `models`, `cms`, `labels` and `tracking`: CogStack Model Gateway's own keys under its own paths, and ours beside them. */
+import { z } from "zod";
+import { command, count, duration, LONGEST_AGE_MS, port, secret, template, text, variables } from "./values.js";
+
+const auto = z.strictObject({
+  health_check_timeout: duration(1).prefault("5m").describe("A start may take this long"),
+  default_idle_ttl: duration(1, LONGEST_AGE_MS)
+    .prefault("1h")
+    .describe("Stopped after this long without use, unless its own configuration says otherwise"),
+  max_concurrent_deployments: count().nullable().default(null).describe("Starts at a time; null: no limit"),
+  deployment_retry_attempts: count(0).default(2).describe("A failed start is tried again this often"),
+  require_model_uri_validation: z.boolean().default(false).describe("Check a model_uri before it is accepted"),
+});
+
+const manual = z.strictObject({
+  default_ttl: duration(1, LONGEST_AGE_MS).prefault("1d").describe("Removed this long after its creation"),
+  allow_ttl_override: z.boolean().default(true).describe("A deployment may name its own ttl"),
+  max_ttl: duration(1, LONGEST_AGE_MS).nullable().default(null).describe("Longest ttl allowed; null: any"),
+  require_model_uri_validation: z.boolean().default(false).describe("Check a model_uri before it is accepted"),
+});
+
+export const models = z.strictObject({
+  concurrency: count().default(1).describe("Queued or gated calls one model server gets at a time"),
+  deployment: z
+    .strictObject({
+      driver: z
+        .enum(["docker", "process"])
+        .nullable()
+        .default(null)
+        .describe("What starts model servers; null: docker where a daemon answers, else process"),
+      process: z
+        .strictObject({
+          command: command(),
+          env: variables(),
+          cwd: template()
+            .min(1)
+            .nullable()
+            .default(null)
+            .describe("Working folder, {sluice_home} is filled in; null: Sluice's own"),
+        })
+        .nullable()
+        .default(null)
+        .describe("How the process driver starts a model server"),
+      auto: auto.prefault({}).describe("Models started on demand"),
+      manual: manual.prefault({}).describe("Models deployed by hand"),
+      static: z.strictObject({}).prefault({}).describe("Nothing yet; CMG's file may hold it"),
+      use_ip_addresses: z.boolean().default(false).describe("Reach containers by address, not by name"),
+    })
+    .prefault({})
+    .describe("Starting and stopping model servers"),
+});
+
+const trackingKeys = {
+  uri: text().default("http://mlflow-ui:5000").describe("MLflow's address"),
+  username: text().default("admin").describe("MLflow's user"),
+  password: secret().default("password").describe("MLflow's password"),
+  s3: z
+    .strictObject({
+      access_key_id: secret().nullable().default(null).describe("Key for the artifact store"),
+      secret_access_key: secret().nullable().default(null).describe("Secret for the artifact store"),
+      endpoint_url: text().default("http://minio:9000").describe("The artifact store's address"),
+    })
+    .prefault({})
+    .describe("MLflow's artifact store"),
+  enable_system_metrics_logging: z.boolean().default(true).describe("MLflow records the machine's load with each run"),
+};
+
+export const tracking = z.strictObject(trackingKeys);
+
+const auth = z.strictObject({
+  user_enabled: z.boolean().default(false).describe("Model servers ask their users to log in"),
+  jwt_secret: secret().nullable().default(null).describe("Key model servers sign tokens with"),
+  access_token_expire_seconds: count().default(3600).describe("Life of such a token, in seconds"),
+  database_url: secret().default("sqlite+aiosqlite:///./cms-users.db").describe("Model servers' user database"),
+});
+
+const healthCheck = z.strictObject({
+  interval: count().default(90).describe("Seconds between checks"),
+  timeout: count().default(10).describe("Seconds a check may take"),
+  retries: count(0).default(3).describe("Failures until unhealthy"),
+  start_period: count().default(60).describe("Seconds of grace after the start"),
+});
+
+export const cms = z.strictObject({
+  host_url: text()
+    .default("")
+    .describe("Base of model servers behind a proxy, <host_url>/<name>; empty: each is reached directly"),
+  project_name: text().min(1).default("cms").describe("Compose project model servers belong to"),
+  server_port: port().default(8000).describe("Port model servers listen on in their containers"),
+  network: text().min(1).default("cogstack-model-serve_cms").describe("Docker network of the model servers"),
+  image: text()
+    .min(1)
+    .default("cogstacksystems/cogstack-modelserve:latest")
+    .describe("Image that model servers are started from"),
+  volumes: z
+    .record(z.string().min(1), z.string().min(1))
+    .default({ "retrained-models": "/app/model/retrained" })
+    .describe("Docker volume to path in a model server's container"),
+  gelf_input_uri: text().default("http://graylog:12201").describe("Where model servers send their logs"),
+  enable_evaluation_apis: z.boolean().default(true).describe("Model servers offer evaluation"),
+  enable_previews_apis: z.boolean().default(true).describe("Model servers offer previews"),
+  enable_training_apis: z.boolean().default(true).describe("Model servers offer training"),
+  publish_ports: z.boolean().default(false).describe("Publish model servers' ports on the host"),
+  tracking: tracking.prefault({}).describe("MLflow as model servers see it"),
+  auth: auth.prefault({}).describe("Log-in of model servers"),
+  proxy: z
+    .strictObject({
+      http_proxy: secret().nullable().default(null).describe("HTTP_PROXY of model servers"),
+      https_proxy: secret().nullable().default(null).describe("HTTPS_PROXY of model servers"),
+      no_proxy: text().default("mlflow-ui,minio,graylog,auth-db,localhost").describe("NO_PROXY of model servers"),
+    })
+    .prefault({})
+    .describe("Web proxy of model servers"),
+  health_check: healthCheck
+    .nullable()
+    .default(null)
+    .describe("Docker's own health check; null: none, Sluice probes by itself"),
+});
+
+export const labels = z.strictObject({
+  cms_model_label: text().min(1).default("org.cogstack.model-serve").describe("Label holding a model's name"),
+  cms_model_uri_label: text().min(1).default("org.cogstack.model-serve.uri").describe("Label holding a model's URI"),
+  deployment_type_label: text()
+    .min(1)
+    .default("org.cogstack.model-gateway.deployment-type")
+    .describe("Label holding auto, manual or static"),
+  managed_by_label: text()
+    .min(1)
+    .default("org.cogstack.model-gateway.managed-by")
+    .describe("Label saying who started a container"),
+  managed_by_value: text().min(1).default("cmg").describe("Its value for containers Sluice may stop"),
+  ttl_label: text()
+    .min(1)
+    .default("org.cogstack.model-gateway.ttl")
+    .describe("Label holding the time to live in seconds"),
+});

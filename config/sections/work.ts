@@ -1,0 +1,64 @@
+/** `scheduler`, `tasks` and `ripper`: how heavy work is ordered, bounded and cleared away. */
+import { z } from "zod";
+import { DEFAULT_ROUTES, ROUTE_MODES } from "../../core/contract/routes.js";
+import { count, duration, LONGEST_AGE_MS, priority, size } from "./values.js";
+
+const schedulerClass = z.strictObject({
+  priority: priority().describe("0 (most urgent) to 9"),
+  bounds: z.tuple([priority(), priority()]).default([0, 9]).describe("X-Sluice-Priority is clamped to these"),
+  deadline: duration(1, LONGEST_AGE_MS).nullable().default(null).describe("How long a task may wait; null: for ever"),
+  reservoir: z
+    .strictObject({
+      amount: count().describe("Starts allowed per refresh"),
+      refresh: duration(1).describe("When the amount is full again"),
+    })
+    .nullable()
+    .default(null)
+    .describe("The class's budget; null: none"),
+});
+
+/** Always there; an entry of the same name takes the place of one. */
+export const DEFAULT_CLASSES = {
+  interactive: { priority: 2 },
+  batch: { priority: 5 },
+  evaluation: { priority: 6 },
+  training: { priority: 7 },
+} as const;
+
+const routeRule = z.strictObject({
+  mode: z.enum(ROUTE_MODES).describe("light: straight through; queue: written down first; gate: waits for its turn"),
+  class: z.string().min(1).default("interactive").describe("One of scheduler.classes"),
+});
+
+export const scheduler = z.strictObject({
+  max_concurrent_tasks: count().default(4).describe("Queued and gated calls at a time, over all models"),
+  classes: z
+    .record(z.string().min(1), schedulerClass)
+    .default({})
+    .transform((given) => ({
+      ...Object.fromEntries(Object.entries(DEFAULT_CLASSES).map(([name, each]) => [name, schedulerClass.parse(each)])),
+      ...given,
+    }))
+    .describe("Added to, or in place of, interactive 2, batch 5, evaluation 6, training 7"),
+  routes: z
+    .record(z.string().min(1), routeRule)
+    .default({})
+    .transform((given) => ({ ...DEFAULT_ROUTES, ...given }))
+    .describe("Which requests are queued or gated, by path below the model; added to the default table"),
+  ageing: duration(1_000).prefault("60s").describe("A waiting task gains one rank per this"),
+  queue: z
+    .strictObject({
+      max_tasks: count().default(100_000).describe("Tasks that may wait"),
+      max_bytes: size().prefault("10GiB").describe("Bytes of payload that may wait"),
+    })
+    .prefault({})
+    .describe("Bounds on what waits; above them 429"),
+});
+
+export const tasks = z.strictObject({
+  cancel_on_hang_up: z.boolean().default(true).describe("A caller that hangs up cancels its task while it still waits"),
+});
+
+export const ripper = z.strictObject({
+  interval: duration(1_000).prefault("60s").describe("Between looks for models that are past their time"),
+});

@@ -1,0 +1,33 @@
+/** What the sidecar's HTTP API stands on; everything is handed in, nothing is looked up. */
+import type { Config } from "../../config/schema.js";
+import type { GateRequest } from "../../core/contract/internal-api.js";
+import type { Clock } from "../../core/runtime/clock.js";
+import type { Logger } from "../../core/runtime/logger.js";
+import type { HealthCheck } from "../health.js";
+import type { SidecarMetrics } from "../metrics.js";
+import type { ModelCatalogue } from "../models/catalogue.js";
+import type { BlobStore, TaskRow, TaskStore } from "../tasks/store.js";
+
+export interface AppDeps {
+  readonly store: TaskStore;
+  readonly blobs: BlobStore;
+  readonly catalogue: ModelCatalogue;
+  readonly gate: {
+    /** Resolves with the release when the request may pass; rejects when it may not, or when the signal aborts. */
+    acquire(request: GateRequest, signal: AbortSignal): Promise<() => void>;
+  };
+  /** Asks the model server to end a running training. */
+  readonly cancelTraining: (task: TaskRow) => Promise<{ accepted: boolean; message: string }>;
+  /** Called after a task became durable, so that it starts at once. */
+  readonly wake: () => void;
+  /** Seconds until a waiting task starts, about; null when nothing is known. Default: never known. */
+  readonly estimateSeconds?: (task: TaskRow, position: number) => number | null;
+  readonly config: () => Config;
+  /** Called after the configuration was replaced. The answer unsubscribes. */
+  readonly onConfigChange: (listener: () => void) => () => void;
+  /** Parts beyond the store and its folders, by the name `/health` gives them. */
+  readonly healthChecks?: Readonly<Record<string, HealthCheck>>;
+  readonly logger: Logger;
+  readonly metrics: SidecarMetrics;
+  readonly clock: Clock;
+}

@@ -1,0 +1,131 @@
+/** `GET /models` and `GET /models/<name>`: CMG's model objects. Reading never starts a model. */
+import type { FastifyInstance } from "fastify";
+import { SluiceError } from "../../core/contract/errors.js";
+import { type DeploymentType, type ModelEntry, unavailableMessage } from "../../core/contract/models.js";
+import type { HttpAnswer, HttpClient } from "../../core/runtime/http.js";
+import type { ModelCatalogue } from "../models/catalogue.js";
+
+export interface ModelRouteDeps {
+  readonly catalogue: ModelCatalogue;
+  readonly http: HttpClient;
+}
+
+/** CMG's model object; members without a value are left out. */
+export interface ModelObject {
+  readonly name: string;
+  readonly uri?: string;
+  readonly is_running: boolean;
+  readonly description?: string;
+  readonly model_type?: string;
+  readonly deployment_type?: DeploymentType;
+  readonly runtime?: Record<string, unknown>;
+}
+
+/** Bound on a model server's `/info`, and on its size: the labels of a large model are a few hundred kilobytes. */
+const INFO_TIMEOUT_MS = 5_000;
+const INFO_MAX_BYTES = 16 * 2 ** 20;
+
+export function registerModelRoutes(app: FastifyInstance, { catalogue, http }: ModelRouteDeps): void {
+  for (const url of ["/models", "/models/"]) {
+    app.get(url, { exposeHeadRoute: false }, async (request) => {
+      const isVerbose = readVerbose(request.query);
+      const models = catalogue.list();
+      const describe = (entries: ModelEntry[]) =>
+        Promise.all(entries.map((entry) => describeModel(entry, isVerbose, http)));
+      const [running, onDemand] = await Promise.all([
+        describe(models.filter(isListedAsRunning)),
+        describe(models.filter((entry) => !isListedAsRunning(entry)).sort(byName)),
+      ]);
+      return { running, on_demand: onDemand };
+    });
+  }
+  for (const url of ["/models/:name", "/models/:name/"]) {
+    app.get<{ Params: { name: string } }>(url, { exposeHeadRoute: false }, async (request) => {
+      const isVerbose = readVerbose(request.query);
+      const { name } = request.params;
+      const entry = catalogue.get(name);
+      if (entry === undefined) throw new SluiceError("MODEL_UNKNOWN", unavailableMessage(name, catalogue.list()));
+      return describeModel(entry, isVerbose, http);
+    });
+  }
+}
+
+function byName(one: ModelEntry, other: ModelEntry): number {
+  return one.name < other.name ? -1 : 1;
+}
+
+/** Servers that somebody else runs are never started by a request, so they are not on demand even while they do not answer. */
+function isListedAsRunning(entry: ModelEntry): boolean {
+  return isRunning(entry) || !entry.onDemand;
+}
+
+function isRunning(entry: ModelEntry): boolean {
+  return entry.state === "ready" || entry.state === "draining";
+}
+
+async function describeModel(entry: ModelEntry, isVerbose: boolean, http: HttpClient): Promise<ModelObject> {
+  const brief = {
+    name: entry.name,
+    ...(entry.modelUri === null ? {} : { uri: entry.modelUri }),
+    is_running: isRunning(entry),
+  };
+  if (!isVerbose) return brief;
+  const runtime = isRunning(entry) && entry.url !== null ? await fetchInfo(http, entry.url) : null;
+  const description = textOf(runtime?.model_description);
+  const modelType = textOf(runtime?.model_type) ?? entry.modelType;
+  return {
+    ...brief,
+    ...(description === null ? {} : { description }),
+    ...(modelType === null ? {} : { model_type: modelType }),
+    deployment_type: entry.deploymentType ?? (entry.source === "process" ? "auto" : "static"),
+    ...(runtime === null ? {} : { runtime }),
+  };
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+/** The model server's own description; null when it cannot be had (CMG leaves it out then). */
+async function fetchInfo(http: HttpClient, url: string): Promise<Record<string, unknown> | null> {
+  const { origin, pathname } = new URL(`${url}/info`);
+  try {
+    const signal = AbortSignal.timeout(INFO_TIMEOUT_MS);
+    const answer = await http.call({ method: "GET", origin, path: pathname, signal });
+    const text = await readBounded(answer.body);
+    const isGood = answer.status >= 200 && answer.status < 300;
+    const info: unknown = isGood ? JSON.parse(text) : null;
+    return typeof info === "object" && info !== null && !Array.isArray(info) ? (info as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @throws Error when the body is larger than any description */
+async function readBounded(body: HttpAnswer["body"]): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > INFO_MAX_BYTES) throw new Error("the description is too large");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+const TRUE = new Set(["true", "t", "yes", "y", "on", "1"]);
+const FALSE = new Set(["false", "f", "no", "n", "off", "0"]);
+
+/** CMG's lax boolean; of several the last counts. */
+function readVerbose(query: unknown): boolean {
+  const given = (query as { verbose?: string | string[] }).verbose;
+  const value = Array.isArray(given) ? given.at(-1) : given;
+  if (value === undefined) return false;
+  const word = value.toLowerCase();
+  if (TRUE.has(word)) return true;
+  if (FALSE.has(word)) return false;
+  const msg = "Input should be a valid boolean, unable to interpret input";
+  throw new SluiceError("INVALID_PARAMETER", "the query parameter 'verbose' must be a boolean", {
+    detail: [{ type: "bool_parsing", loc: ["query", "verbose"], msg, input: value }],
+  });
+}

@@ -1,0 +1,70 @@
+/** `GET /tasks/<id>/events`: a task's way as server-sent events, from where it stands to its final state. */
+import type { ServerResponse } from "node:http";
+import type { FastifyInstance } from "fastify";
+import { SluiceError } from "../../core/contract/errors.js";
+import { isFinal, type TaskEvent } from "../../core/contract/tasks.js";
+import type { TaskRow } from "../tasks/store.js";
+import type { TaskWatch } from "../tasks/wait.js";
+import type { AppDeps } from "./deps.js";
+import { bothForms } from "./replies.js";
+
+/** A comment this often keeps proxies on the way from closing a quiet stream. */
+const COMMENT_MS = 15_000;
+/** A waiting task's position changes by what others do; it is looked at this often. */
+const POSITION_MS = 2_000;
+
+export function registerTaskEvents(app: FastifyInstance, deps: AppDeps, watch: TaskWatch): void {
+  const open = new Set<ServerResponse>();
+  app.addHook("preClose", async () => {
+    for (const raw of open) raw.end();
+  });
+  for (const path of bothForms("/tasks/:uuid/events")) {
+    app.get<{ Params: { uuid: string } }>(path, (request, reply) => {
+      const { uuid } = request.params;
+      const task = deps.store.get(uuid);
+      if (task === null) throw new SluiceError("TASK_NOT_FOUND", `Task '${uuid}' not found`);
+      const { raw } = reply;
+      let latest = "";
+      const send = (changed: TaskRow): void => {
+        const text = JSON.stringify(taskEvent(changed, deps));
+        if (text !== latest) raw.write(`event: status\ndata: ${text}\n\n`);
+        latest = text;
+        if (isFinal(changed.status)) raw.end();
+      };
+      // Watching may be refused, so it comes before the head.
+      const unwatch = watch.watch(uuid, send);
+      reply.hijack();
+      raw.writeHead(200, {
+        "content-type": "text/event-stream",
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",
+        "x-request-id": request.id,
+        "sluice-task-id": uuid,
+      });
+      open.add(raw);
+      const comments = setInterval(() => raw.write(": still here\n\n"), COMMENT_MS).unref();
+      const positions = setInterval(() => {
+        const waiting = deps.store.get(uuid);
+        if (waiting?.status === "pending") send(waiting);
+      }, POSITION_MS).unref();
+      raw.once("close", () => {
+        unwatch();
+        clearInterval(comments);
+        clearInterval(positions);
+        open.delete(raw);
+      });
+      send(task);
+    });
+  }
+}
+
+export function taskEvent(task: TaskRow, deps: Pick<AppDeps, "store" | "estimateSeconds">): TaskEvent {
+  const position = task.status === "pending" ? deps.store.position(task.uuid) : null;
+  return {
+    uuid: task.uuid,
+    status: task.status,
+    position,
+    eta_seconds: position === null ? null : (deps.estimateSeconds?.(task, position) ?? null),
+    reason: task.reason,
+  };
+}

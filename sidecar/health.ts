@@ -1,0 +1,61 @@
+/** Whether the parts do their work, found out by making them do some. Answers in time even when a disk hangs. */
+
+/** Resolves when the part works, rejects when it does not. */
+export type HealthCheck = () => Promise<unknown>;
+
+export type Verdict = "healthy" | "unhealthy";
+
+export interface Health {
+  readonly isHealthy: boolean;
+  readonly components: Readonly<Record<string, Verdict>>;
+}
+
+/** A part that takes longer counts as unhealthy. */
+const CHECK_TIMEOUT_MS = 800;
+/** A verdict is given again for this long: probes cost an fsync each. */
+const FRESH_MS = 2_000;
+
+/** @returns asks all parts at once, at most every two seconds; never rejects */
+export function createHealth(checks: Readonly<Record<string, HealthCheck>>, now: () => number): () => Promise<Health> {
+  const askers = Object.entries(checks).map(([name, check]) => ({ name, ask: createAsker(check) }));
+  let latest: { readonly atMs: number; readonly health: Promise<Health> } | null = null;
+
+  async function askAll(): Promise<Health> {
+    const verdicts = await Promise.all(askers.map(async ({ name, ask }) => [name, await ask()] as const));
+    return {
+      isHealthy: verdicts.every(([, verdict]) => verdict === "healthy"),
+      components: Object.fromEntries(verdicts),
+    };
+  }
+
+  return () => {
+    if (latest === null || now() - latest.atMs >= FRESH_MS) latest = { atMs: now(), health: askAll() };
+    return latest.health;
+  };
+}
+
+/** A check that hangs is not asked again while it does: a stuck disk must not eat one thread per question. */
+function createAsker(check: HealthCheck): () => Promise<Verdict> {
+  let running: Promise<Verdict> | null = null;
+  return () => {
+    running ??= check().then(
+      () => "healthy" as const,
+      () => "unhealthy" as const,
+    );
+    const mine = running;
+    void mine.then(() => {
+      if (running === mine) running = null;
+    });
+    return withinTime(mine);
+  };
+}
+
+function withinTime(verdict: Promise<Verdict>): Promise<Verdict> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve("unhealthy"), CHECK_TIMEOUT_MS);
+    void verdict.then((value) => {
+      clearTimeout(timer);
+      resolve(value);
+    });
+  });
+}

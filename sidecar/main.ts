@@ -1,0 +1,82 @@
+/** The sidecar as a process: signals, reloads, and what it tells its supervisor. */
+import type { LoadedConfig, LoadOptions } from "../config/load.js";
+import { needsRestart } from "../config/load.js";
+import { watchConfig } from "../config/reload.js";
+import type { Logger } from "../core/runtime/logger.js";
+import { startSidecar } from "./start.js";
+
+export interface SidecarProcessOptions {
+  readonly loaded: LoadedConfig;
+  /** How the configuration is loaded again, on SIGHUP or when a file changes. */
+  readonly reload: LoadOptions;
+  readonly logger: Logger;
+}
+
+/** Over the drain's own bound, for closing what is left. */
+const BACKSTOP_MS = 10_000;
+
+/** Serves until SIGTERM or SIGINT; the process exits then. Tells the supervisor `{type:"ready"}` after the first round of checks. */
+export async function runSidecar({ loaded, reload, logger }: SidecarProcessOptions): Promise<void> {
+  for (const warning of loaded.warnings) logger.warn({ event: "config_warning" }, warning);
+  if (loaded.config.redis.url !== null) {
+    logger.warn(
+      { event: "config_warning" },
+      "redis.url is set: this version keeps its limits in the process and does not use Redis",
+    );
+  }
+  const sidecar = await startSidecar(loaded, logger, (error) => {
+    logger.error(
+      { event: "store_died", err: error },
+      "the task store is gone; ending, so that a new process takes over",
+    );
+    process.exit(1);
+  });
+
+  let current = loaded;
+  const watch = watchConfig({
+    options: reload,
+    current: loaded,
+    onReload: (next) => {
+      try {
+        sidecar.reconfigure(next.config);
+      } catch (cause) {
+        logger.error({ event: "config_refused", err: cause }, "the edited configuration is refused; the old one stays");
+        return;
+      }
+      const restart = needsRestart(current.config, next.config);
+      current = next;
+      logger.info(
+        { event: "config_reloaded", ...(restart.length > 0 ? { needsRestart: restart } : {}) },
+        "configuration reloaded",
+      );
+    },
+    onRefused: (error) => {
+      const faults = error.faults.map((fault) => `${fault.path}: ${fault.message}`);
+      logger.error({ event: "config_refused", faults }, "the edited configuration is refused; the old one stays");
+    },
+  });
+  process.on("SIGHUP", () => watch.trigger());
+
+  let isEnding = false;
+  const end = () => {
+    if (isEnding) process.exit(1);
+    isEnding = true;
+    watch.stop();
+    const drainMs = current.config.proxy.timeouts.drain;
+    logger.info({ event: "draining" }, "letting running calls end");
+    setTimeout(() => process.exit(1), drainMs + BACKSTOP_MS).unref();
+    sidecar.stop(Date.now() + drainMs).then(
+      () => process.exit(0),
+      (cause: unknown) => {
+        logger.error({ event: "stop_failed", err: cause }, "not everything stopped cleanly");
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+
+  await sidecar.firstRoundDone;
+  process.send?.({ type: "ready" });
+  logger.info({ event: "sidecar_ready" }, "the sidecar is ready");
+}

@@ -1,0 +1,264 @@
+/**
+ * Runs a model server as a process of its own: own process group, own log file, found again by a later sidecar.
+ * It outlives us on purpose: when the sidecar is killed, light requests go on.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
+import { inheritedEnvironment } from "../../../config/inherited-environment.js";
+import type { ProcessModelConfig } from "../../../config/schema.js";
+import type { Clock } from "../../../core/runtime/clock.js";
+import type { Logger } from "../../../core/runtime/logger.js";
+import { fillIn, type PlaceholderValues } from "../placeholders.js";
+import { type ExitListener, type ServerDriver, startFailure } from "./driver.js";
+import { isPortFree, takeFreePort } from "./free-port.js";
+import {
+  hashCommand,
+  modelFolder,
+  type ProcessRecord,
+  readRecord,
+  removeRecord,
+  writeRecord,
+} from "./process-record.js";
+import {
+  bootId,
+  findRun,
+  isSame,
+  ProcessGroup,
+  type ProcessIdentity,
+  RUN_ID_VARIABLE,
+  readProcess,
+} from "./process-table.js";
+import { openServerLog, rotateServerLog } from "./server-log.js";
+
+/** From SIGTERM to SIGKILL. */
+export const STOP_GRACE_MS = 10_000;
+/** How often a process that is not our child is looked at. */
+const WATCH_MS = 500;
+const ROTATE_MS = 5_000;
+
+export interface ProcessDriverOptions {
+  readonly name: string;
+  /** Null for a folder whose model is no longer configured: whatever runs there is ended. */
+  readonly entry: ProcessModelConfig | null;
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export class ProcessDriver implements ServerDriver {
+  readonly #options: ProcessDriverOptions;
+  readonly #folder: string;
+  #group: ProcessGroup | null = null;
+  /** One start, adoption or stop at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #cancelWatch: () => void = () => {};
+  #cancelRotation: () => void = () => {};
+
+  constructor(options: ProcessDriverOptions) {
+    this.#options = options;
+    this.#folder = modelFolder(options.dataDir, options.name);
+  }
+
+  start(onExit: ExitListener): Promise<string> {
+    return this.#inTurn(() => this.#start(onExit));
+  }
+
+  adopt(onExit: ExitListener): Promise<string | null> {
+    return this.#inTurn(() => this.#adopt(onExit));
+  }
+
+  stop(deadlineMs: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const group = this.#group;
+      if (group === null) return;
+      const graceMs = Math.min(STOP_GRACE_MS, Math.max(0, deadlineMs - this.#options.clock.now()));
+      if (!(await group.end(graceMs))) {
+        this.#options.logger.error(
+          { model: this.#options.name, pid: group.identity.pid },
+          "a model server cannot be ended",
+        );
+      }
+      await this.#forget(group);
+    });
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(action);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #start(onExit: ExitListener): Promise<string> {
+    const { entry } = this.#options;
+    if (entry === null) throw startFailure("it is no longer configured");
+    if (entry.port !== 0 && !(await isPortFree(entry.port))) throw startFailure(`its port ${entry.port} is in use`);
+    const port = entry.port === 0 ? await takeFreePort() : entry.port;
+    const record: ProcessRecord = {
+      version: 1,
+      run_id: randomUUID(),
+      pid: null,
+      start_time: null,
+      boot_id: bootId(),
+      port,
+      command_hash: hashCommand(entry),
+    };
+    await this.#write(record);
+    const log = await this.#openLog();
+    const child = await this.#spawn(entry, record, log).finally(() => log?.close());
+    const identity = { pid: child.pid!, startTime: readProcess(child.pid!)?.startTime ?? null, runId: record.run_id };
+    const group = new ProcessGroup(identity);
+    this.#group = group;
+    child.once("exit", (code, signal) => this.#ended(group, describeExit(code, signal), onExit));
+    if (child.exitCode !== null || child.signalCode !== null) {
+      this.#ended(group, describeExit(child.exitCode, child.signalCode), onExit);
+    }
+    this.#rotate();
+    await this.#write({ ...record, pid: identity.pid, start_time: identity.startTime });
+    return serverUrl(port);
+  }
+
+  async #write(record: ProcessRecord): Promise<void> {
+    try {
+      await writeRecord(this.#folder, record);
+    } catch (cause) {
+      // A full disk must not keep a model from starting; only finding it again after a crash is lost.
+      this.#options.logger.warn(
+        { model: this.#options.name, err: cause },
+        "the record of a model server cannot be written",
+      );
+      await removeRecord(this.#folder).catch(() => undefined);
+    }
+  }
+
+  async #openLog(): Promise<FileHandle | null> {
+    try {
+      await rotateServerLog(this.#folder);
+      return await openServerLog(this.#folder);
+    } catch (cause) {
+      this.#options.logger.warn(
+        { model: this.#options.name, err: cause },
+        "the log of a model server cannot be written",
+      );
+      return null;
+    }
+  }
+
+  async #spawn(entry: ProcessModelConfig, record: ProcessRecord, log: FileHandle | null): Promise<ChildProcess> {
+    const values: PlaceholderValues = {
+      name: entry.name,
+      model_uri: entry.model_uri ?? "",
+      model_path: "",
+      model_type: entry.model_type ?? "",
+      port: String(record.port),
+    };
+    const [program, ...args] = entry.command.map((part) => fillIn(part, values));
+    const own = Object.fromEntries(Object.entries(entry.env).map(([name, value]) => [name, fillIn(value, values)]));
+    const output = log?.fd ?? "ignore";
+    try {
+      const child = spawn(program!, args, {
+        cwd: entry.cwd ?? undefined,
+        env: { ...inheritedEnvironment(), ...own, [RUN_ID_VARIABLE]: record.run_id },
+        detached: true,
+        stdio: ["ignore", output, output],
+      });
+      await new Promise((resolve, reject) => {
+        child.once("spawn", () => resolve(undefined));
+        child.once("error", reject);
+      });
+      child.on("error", () => undefined);
+      child.unref();
+      return child;
+    } catch (cause) {
+      await removeRecord(this.#folder).catch(() => undefined);
+      const code = (cause as { code?: unknown }).code;
+      throw startFailure(
+        `its program could not be started (${typeof code === "string" ? code : "unknown reason"})`,
+        cause,
+      );
+    }
+  }
+
+  async #adopt(onExit: ExitListener): Promise<string | null> {
+    const record = await readRecord(this.#folder);
+    if (record === null) {
+      await removeRecord(this.#folder).catch(() => undefined);
+      return null;
+    }
+    const identity = identify(record);
+    if (identity === null) {
+      await removeRecord(this.#folder).catch(() => undefined);
+      return null;
+    }
+    const group = new ProcessGroup(identity);
+    const { entry, name, logger } = this.#options;
+    const isWanted = entry !== null && record.command_hash === hashCommand(entry);
+    if (!isWanted || !isSame(identity)) {
+      await group.end(isWanted ? 0 : STOP_GRACE_MS);
+      await removeRecord(this.#folder).catch(() => undefined);
+      if (!isWanted)
+        logger.info({ model: name, pid: identity.pid }, "a model server that is no longer configured so was ended");
+      return null;
+    }
+    this.#group = group;
+    this.#watch(group, onExit);
+    this.#rotate();
+    // A start that was cut off gets its number now.
+    if (record.pid === null) await this.#write({ ...record, pid: identity.pid, start_time: identity.startTime });
+    logger.info({ event: "model_adopted", model: name, pid: identity.pid }, "a running model server was found again");
+    return serverUrl(record.port);
+  }
+
+  /** The end of a process that is not our child is seen only by looking. */
+  #watch(group: ProcessGroup, onExit: ExitListener): void {
+    this.#cancelWatch = this.#options.clock.after(WATCH_MS, () => {
+      if (this.#group !== group) return;
+      if (isSame(group.identity)) this.#watch(group, onExit);
+      else this.#ended(group, "ended", onExit);
+    });
+  }
+
+  #rotate(): void {
+    this.#cancelRotation();
+    this.#cancelRotation = this.#options.clock.after(ROTATE_MS, () => {
+      if (this.#group === null) return;
+      // A log that cannot be moved on today is tried again; it must not take the server down.
+      void rotateServerLog(this.#folder)
+        .catch(() => undefined)
+        .then(() => this.#group !== null && this.#rotate());
+    });
+  }
+
+  /** The leader is gone: what it left of its group goes too. */
+  #ended(group: ProcessGroup, cause: string, onExit: ExitListener): void {
+    void this.#inTurn(async () => {
+      if (this.#group !== group) return;
+      await group.end(0);
+      await this.#forget(group);
+    });
+    onExit(cause);
+  }
+
+  async #forget(group: ProcessGroup): Promise<void> {
+    if (this.#group !== group) return;
+    this.#group = null;
+    this.#cancelWatch();
+    this.#cancelRotation();
+    await removeRecord(this.#folder).catch(() => undefined);
+  }
+}
+
+function serverUrl(port: number): string {
+  return `http://127.0.0.1:${port}`;
+}
+
+/** Whom a record names, as far as it can still be told: null when the machine was started anew or nobody carries its run id. */
+function identify(record: ProcessRecord): ProcessIdentity | null {
+  if (record.boot_id === "" || record.boot_id !== bootId()) return null;
+  if (record.pid === null) return findRun(record.run_id);
+  return record.start_time === null ? null : { pid: record.pid, startTime: record.start_time, runId: record.run_id };
+}
+
+function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal === null ? `exited with code ${code ?? 0}` : `was killed by ${signal}`;
+}

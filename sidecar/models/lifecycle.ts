@@ -1,0 +1,271 @@
+/**
+ * The life of one model server as a pure machine: (life, event, now) → (life, actions). Its one owner is `server.ts`.
+ *
+ * | from | event | to |
+ * | --- | --- | --- |
+ * | absent, failed | wanted (startable only) | starting |
+ * | absent, failed | found: it runs already | starting |
+ * | starting, unreachable | checked: ready | ready |
+ * | starting | exited, start-failed | starting again after a pause, or failed; a found one: absent, or starting when wanted |
+ * | starting | checked or due after the start's bound | failed, and it is stopped |
+ * | ready | checked: refused three times, silent over 200 s | unreachable |
+ * | ready, unreachable | exited | absent: the next request starts it |
+ * | starting, ready, unreachable | stop-asked | draining |
+ * | draining | drained, then stopped | absent, or starting when it was wanted meanwhile |
+ *
+ * Events that carry `run` tell of one particular run of the server; those of an earlier run change nothing.
+ */
+import type { ModelState } from "../../core/contract/models.js";
+import { type CheckOutcome, decideReachability, type Health, SILENCE_TO_UNREACHABLE_MS, WELL } from "./reachability.js";
+
+export interface LifeRules {
+  /** Whether a request may start it. */
+  readonly startable: boolean;
+  /** Bound on a whole start, retries included. */
+  readonly startTimeoutMs: number;
+  /** Starts after the first one before it is `failed`. */
+  readonly retryAttempts: number;
+  /** Between checks of a server that somebody else runs and that is not ready, and after a first refusal. */
+  readonly probeIntervalMs: number;
+  /** Between checks of a ready server. */
+  readonly recheckIntervalMs: number;
+}
+
+export interface Life {
+  readonly state: ModelState;
+  /** Number of the present or last run of the server; grows by one with every start. */
+  readonly run: number;
+  /** Starts made since the server was last wanted; 0 for one that was found. */
+  readonly attempt: number;
+  /** Epoch ms by which the start must have ended; null where it has no bound. */
+  readonly startBy: number | null;
+  /** The pause before the next check of a server that is starting. */
+  readonly probeDelayMs: number;
+  readonly health: Health;
+  /** A request came while it was draining, or while a found server had not answered yet. */
+  readonly wantedAgain: boolean;
+  /** Why it is `failed` or `unreachable`. */
+  readonly problem: string | null;
+}
+
+export const UNBORN: Life = {
+  state: "absent",
+  run: 0,
+  attempt: 0,
+  startBy: null,
+  probeDelayMs: 0,
+  health: WELL,
+  wantedAgain: false,
+  problem: null,
+};
+
+export type LifeEvent =
+  /** A request needs it. */
+  | { readonly type: "wanted" }
+  /** It runs already: a static server, a container, a process left by an earlier sidecar. */
+  | { readonly type: "found" }
+  /** The start action worked: its program runs, whether or not it answers. */
+  | { readonly type: "launched"; readonly run: number }
+  | { readonly type: "start-failed"; readonly run: number; readonly problem: string }
+  | { readonly type: "exited"; readonly run: number; readonly cause: string }
+  | { readonly type: "checked"; readonly run: number; readonly outcome: CheckOutcome }
+  /** The time asked for by a `wake` action has come. */
+  | { readonly type: "due"; readonly run: number }
+  | { readonly type: "stop-asked" }
+  /** Nothing holds a lease on it any more. */
+  | { readonly type: "drained" }
+  | { readonly type: "stopped"; readonly run: number };
+
+export type LifeAction =
+  | { readonly do: "start"; readonly run: number }
+  | { readonly do: "check"; readonly run: number; readonly afterMs: number }
+  | { readonly do: "wake"; readonly run: number; readonly afterMs: number }
+  | { readonly do: "drain" }
+  | { readonly do: "stop"; readonly run: number }
+  | {
+      readonly do: "tell";
+      readonly what: "ready" | "failed" | "unreachable" | "exited" | "retry";
+      readonly why?: string;
+    };
+
+export interface Step {
+  readonly life: Life;
+  readonly actions: readonly LifeAction[];
+}
+
+const FIRST_PROBE_MS = 100;
+const SLOWEST_PROBE_MS = 1_000;
+const FIRST_RETRY_MS = 500;
+const SLOWEST_RETRY_MS = 10_000;
+
+export function advance(life: Life, event: LifeEvent, now: number, rules: LifeRules): Step {
+  if ("run" in event && event.run !== life.run) return stay(life);
+  switch (life.state) {
+    case "absent":
+    case "failed":
+      return whileDown(life, event, now, rules);
+    case "starting":
+      return whileStarting(life, event, now, rules);
+    case "ready":
+    case "unreachable":
+      return whileUp(life, event, now, rules);
+    case "draining":
+      return whileDraining(life, event, now, rules);
+  }
+}
+
+function whileDown(life: Life, event: LifeEvent, now: number, rules: LifeRules): Step {
+  if (event.type === "found") {
+    const fresh = { ...UNBORN, state: "starting", run: life.run + 1, probeDelayMs: rules.probeIntervalMs } as const;
+    // One of ours that was found may be in the middle of a blocking call, so its bound is at least as long as such a call.
+    const startBy = rules.startable ? now + Math.max(rules.startTimeoutMs, SILENCE_TO_UNREACHABLE_MS) : null;
+    return { life: { ...fresh, startBy }, actions: [{ do: "check", run: fresh.run, afterMs: 0 }] };
+  }
+  return event.type === "wanted" && rules.startable ? begin(life, now, rules) : stay(life);
+}
+
+function begin(life: Life, now: number, rules: LifeRules): Step {
+  const run = life.run + 1;
+  return {
+    life: { ...UNBORN, state: "starting", run, attempt: 1, startBy: now + rules.startTimeoutMs },
+    actions: [{ do: "start", run }],
+  };
+}
+
+function whileStarting(life: Life, event: LifeEvent, now: number, rules: LifeRules): Step {
+  switch (event.type) {
+    case "launched": {
+      const launched = { ...life, probeDelayMs: FIRST_PROBE_MS };
+      return { life: launched, actions: [{ do: "check", run: life.run, afterMs: bounded(life, FIRST_PROBE_MS, now) }] };
+    }
+    case "checked":
+      if (event.outcome === "ready") return becomeReady(life, rules);
+      return isLate(life, now) ? giveUp(life, rules) : checkAgain(life, now, rules);
+    case "exited":
+      return retry(life, `the model server ${event.cause} before it was ready`, now, rules);
+    case "start-failed":
+      return retry(life, event.problem, now, rules);
+    case "due":
+      return isLate(life, now) ? giveUp(life, rules) : { life, actions: [{ do: "start", run: life.run }] };
+    case "wanted":
+      // A found server that turns out to be gone is then started in earnest.
+      return life.attempt === 0 ? stay({ ...life, wantedAgain: rules.startable }) : stay(life);
+    case "stop-asked":
+      return startDraining(life);
+    default:
+      return stay(life);
+  }
+}
+
+function checkAgain(life: Life, now: number, rules: LifeRules): Step {
+  const afterMs = bounded(life, life.probeDelayMs, now);
+  const probeDelayMs = rules.startable ? Math.min(life.probeDelayMs * 1.5, SLOWEST_PROBE_MS) : rules.probeIntervalMs;
+  return { life: { ...life, probeDelayMs }, actions: [{ do: "check", run: life.run, afterMs }] };
+}
+
+/** A pause that does not reach beyond the start's bound. */
+function bounded(life: Life, delayMs: number, now: number): number {
+  return life.startBy === null ? delayMs : Math.max(0, Math.min(delayMs, life.startBy - now));
+}
+
+function isLate(life: Life, now: number): boolean {
+  return life.startBy !== null && now >= life.startBy;
+}
+
+function becomeReady(life: Life, rules: LifeRules): Step {
+  return {
+    life: { ...life, state: "ready", startBy: null, health: WELL, problem: null },
+    actions: [
+      { do: "tell", what: "ready" },
+      { do: "check", run: life.run, afterMs: rules.recheckIntervalMs },
+    ],
+  };
+}
+
+/** A start that failed begins again after a growing pause while attempts and time are left. */
+function retry(life: Life, problem: string, now: number, rules: LifeRules): Step {
+  if (life.attempt === 0) {
+    const next = life.wantedAgain ? begin(life, now, rules) : stay({ ...UNBORN, run: life.run });
+    return { life: next.life, actions: [{ do: "tell", what: "exited", why: problem }, ...next.actions] };
+  }
+  const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** (life.attempt - 1), SLOWEST_RETRY_MS);
+  const isLast = life.attempt > rules.retryAttempts || (life.startBy !== null && now + pauseMs >= life.startBy);
+  if (isLast) return fail(life, problem, []);
+  const run = life.run + 1;
+  return {
+    life: { ...life, run, attempt: life.attempt + 1, problem: null },
+    actions: [
+      { do: "tell", what: "retry", why: problem },
+      { do: "wake", run, afterMs: pauseMs },
+    ],
+  };
+}
+
+function giveUp(life: Life, rules: LifeRules): Step {
+  const seconds = Math.round(rules.startTimeoutMs / 100) / 10;
+  return fail(life, `the model server was not ready within ${seconds} s`, [{ do: "stop", run: life.run }]);
+}
+
+function fail(life: Life, problem: string, actions: readonly LifeAction[]): Step {
+  return {
+    life: { ...UNBORN, state: "failed", run: life.run, problem },
+    actions: [...actions, { do: "tell", what: "failed", why: problem }],
+  };
+}
+
+function whileUp(life: Life, event: LifeEvent, now: number, rules: LifeRules): Step {
+  switch (event.type) {
+    case "checked":
+      return life.state === "ready"
+        ? recheck(life, event.outcome, now, rules)
+        : event.outcome === "ready"
+          ? becomeReady(life, rules)
+          : { life, actions: [{ do: "check", run: life.run, afterMs: rules.probeIntervalMs }] };
+    case "exited":
+      return { life: { ...UNBORN, run: life.run }, actions: [{ do: "tell", what: "exited", why: event.cause }] };
+    case "stop-asked":
+      return startDraining(life);
+    default:
+      return stay(life);
+  }
+}
+
+function recheck(life: Life, outcome: CheckOutcome, now: number, rules: LifeRules): Step {
+  const { health, reachable } = decideReachability(life.health, outcome, now);
+  const afterMs = reachable && health.refusals === 0 ? rules.recheckIntervalMs : rules.probeIntervalMs;
+  const check: LifeAction = { do: "check", run: life.run, afterMs };
+  if (reachable) return { life: { ...life, health }, actions: [check] };
+  const problem =
+    outcome === "refused"
+      ? "the model server's port refuses connections"
+      : `the model server has not answered a health check for ${SILENCE_TO_UNREACHABLE_MS / 1000} s`;
+  return {
+    life: { ...life, state: "unreachable", health: WELL, problem },
+    actions: [{ do: "tell", what: "unreachable", why: problem }, check],
+  };
+}
+
+function startDraining(life: Life): Step {
+  return {
+    life: { ...life, state: "draining", startBy: null, wantedAgain: false, problem: null },
+    actions: [{ do: "drain" }],
+  };
+}
+
+function whileDraining(life: Life, event: LifeEvent, now: number, rules: LifeRules): Step {
+  switch (event.type) {
+    case "wanted":
+      return stay({ ...life, wantedAgain: rules.startable });
+    case "drained":
+      return { life, actions: [{ do: "stop", run: life.run }] };
+    case "exited":
+    case "stopped":
+      return life.wantedAgain ? begin(life, now, rules) : stay({ ...UNBORN, run: life.run });
+    default:
+      return stay(life);
+  }
+}
+
+function stay(life: Life): Step {
+  return { life, actions: [] };
+}

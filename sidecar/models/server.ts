@@ -1,0 +1,278 @@
+/** One model server: owns its life (`lifecycle.ts`), performs the actions, tells those who wait. */
+import { SluiceError } from "../../core/contract/errors.js";
+import type { ModelEntry } from "../../core/contract/models.js";
+import type { Clock } from "../../core/runtime/clock.js";
+import type { HttpClient } from "../../core/runtime/http.js";
+import type { Logger } from "../../core/runtime/logger.js";
+import type { ServerDriver } from "./drivers/driver.js";
+import { advance, type Life, type LifeAction, type LifeEvent, type LifeRules, UNBORN } from "./lifecycle.js";
+import { checkReadiness } from "./readiness.js";
+
+/** What is known of a server apart from its state; `problem` is why it cannot be reached at all. */
+export type ServerDefinition = Omit<ModelEntry, "state">;
+
+export interface ModelServerOptions {
+  readonly definition: ServerDefinition;
+  /** Null for a server that somebody else runs. */
+  readonly driver: ServerDriver | null;
+  /** Asked for at every step, so that a new configuration takes effect with the next one. */
+  readonly rules: () => LifeRules;
+  readonly clock: Clock;
+  readonly http: HttpClient;
+  readonly logger: Logger;
+  readonly onChange: () => void;
+  /** Whether anything holds a lease on it. */
+  readonly isHeld: () => boolean;
+}
+
+interface Waiter {
+  resolve(): void;
+  reject(cause: SluiceError): void;
+}
+
+export class ModelServer {
+  readonly name: string;
+  readonly #options: ModelServerOptions;
+  readonly #waiters = new Set<Waiter>();
+  readonly #closed = new AbortController();
+  /** Resolves after the first readiness check, whatever it said, or when the server is closed. */
+  readonly firstCheck: Promise<void>;
+  #resolveFirstCheck: () => void = () => {};
+  #begun: Promise<void> = Promise.resolve();
+  #definition: ServerDefinition;
+  #life: Life = UNBORN;
+  /** Where the present run answers. */
+  #url: string | null;
+  #cancelTimer: () => void = () => {};
+  #isChecking = false;
+
+  constructor(options: ModelServerOptions) {
+    this.name = options.definition.name;
+    this.#options = options;
+    this.#definition = options.definition;
+    this.#url = options.definition.url;
+    this.firstCheck = new Promise((resolve) => {
+      this.#resolveFirstCheck = resolve;
+    });
+  }
+
+  get definition(): ServerDefinition {
+    return this.#definition;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
+  get entry(): ModelEntry {
+    const { state, problem } = this.#life;
+    const isDown = state === "absent" || state === "failed";
+    return {
+      ...this.#definition,
+      state,
+      problem: problem ?? this.#definition.problem,
+      url: isDown && this.#options.driver !== null ? null : this.#url,
+    };
+  }
+
+  /** Begins to watch a server that runs already; one of ours is looked for first. */
+  begin(): Promise<void> {
+    this.#begun = this.#find();
+    return this.#begun;
+  }
+
+  async #find(): Promise<void> {
+    const { driver, logger } = this.#options;
+    // What is found becomes the next run; nothing else can begin one before this has ended.
+    const run = this.#life.run + 1;
+    try {
+      if (driver !== null) this.#url = await driver.adopt((cause) => this.#apply({ type: "exited", run, cause }));
+    } catch (cause) {
+      logger.error({ model: this.name, err: cause }, "what an earlier sidecar left behind could not be looked at");
+    }
+    if (this.#url !== null) this.#apply({ type: "found" });
+  }
+
+  /** New settings for the same server at the same place. */
+  adjust(definition: ServerDefinition): void {
+    this.#definition = definition;
+    this.#options.onChange();
+  }
+
+  /** Checks a watched server now rather than at its next time. */
+  checkNow(): void {
+    if (["starting", "ready", "unreachable"].includes(this.#life.state)) this.#scheduleCheck(this.#life.run, 0);
+  }
+
+  /** Asks a running server of ours to stop once nothing holds it. */
+  drain(): void {
+    this.#apply({ type: "stop-asked" });
+  }
+
+  /** To be called when the last lease on it has ended. */
+  leasesEnded(): void {
+    if (this.#life.state === "draining") this.#apply({ type: "drained" });
+  }
+
+  /**
+   * Resolves when it is ready, starting it where that is possible.
+   * @throws MODEL_NOT_READY after `waitMs`, MODEL_START_FAILED, CLIENT_GONE when the signal aborts, MODEL_UNKNOWN when it is closed
+   */
+  async ensureReady(waitMs: number, signal?: AbortSignal): Promise<ModelEntry> {
+    if (this.#life.state === "ready") return this.entry;
+    if (this.isClosed) throw this.#goneError();
+    if (signal?.aborted) throw new SluiceError("CLIENT_GONE", "the caller went away");
+    const waiting = this.#wait(waitMs, signal);
+    // What an earlier sidecar left is looked for first, and ending it may take longer than this caller waits.
+    void this.#begun.then(() => this.#apply({ type: "wanted" }));
+    await waiting;
+    return this.entry;
+  }
+
+  #wait(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void) => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+        this.#waiters.delete(waiter);
+        settle();
+      };
+      const waiter: Waiter = { resolve: () => end(resolve), reject: (cause) => end(() => reject(cause)) };
+      const onAbort = () => waiter.reject(new SluiceError("CLIENT_GONE", "the caller went away"));
+      const timer = setTimeout(
+        () => waiter.reject(this.#notReadyError()),
+        Math.min(Math.max(waitMs, 0), 2_147_483_647),
+      );
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#waiters.add(waiter);
+    });
+  }
+
+  #notReadyError(): SluiceError {
+    const { state, problem } = this.entry;
+    return new SluiceError(
+      "MODEL_NOT_READY",
+      `Model '${this.name}' is known but not ready (${state}${problem === null ? "" : `: ${problem}`}).`,
+      { retryAfterMs: Math.max(1_000, this.#options.rules().probeIntervalMs) },
+    );
+  }
+
+  #goneError(): SluiceError {
+    return new SluiceError("MODEL_UNKNOWN", `Model '${this.name}' is no longer there.`);
+  }
+
+  /** Stops watching; a server of ours is left as it is. Those who wait are told. */
+  close(reason: SluiceError = this.#goneError()): void {
+    this.#closed.abort();
+    this.#cancelTimer();
+    this.#resolveFirstCheck();
+    for (const waiter of [...this.#waiters]) waiter.reject(reason);
+  }
+
+  /** Closes it and ends a server of ours. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.close(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));
+    await this.#options.driver?.stop(deadlineMs);
+  }
+
+  #apply(event: LifeEvent): void {
+    if (this.#closed.signal.aborted) return;
+    const before = this.#life;
+    const { life, actions } = advance(before, event, this.#options.clock.now(), this.#options.rules());
+    this.#life = life;
+    if (life.state !== before.state || life.problem !== before.problem) this.#options.onChange();
+    for (const action of actions) this.#perform(action);
+  }
+
+  #perform(action: LifeAction): void {
+    switch (action.do) {
+      case "start":
+        void this.#start(action.run);
+        return;
+      case "check":
+        this.#scheduleCheck(action.run, action.afterMs);
+        return;
+      case "wake":
+        this.#schedule(action.afterMs, () => this.#apply({ type: "due", run: action.run }));
+        return;
+      case "drain":
+        if (!this.#options.isHeld()) this.#apply({ type: "drained" });
+        return;
+      case "stop":
+        void this.#end(action.run);
+        return;
+      case "tell":
+        this.#tell(action.what, action.why);
+    }
+  }
+
+  async #start(run: number): Promise<void> {
+    try {
+      const url = await this.#options.driver!.start((cause) => this.#apply({ type: "exited", run, cause }));
+      if (run === this.#life.run) this.#url = url;
+      this.#apply({ type: "launched", run });
+      this.#options.onChange();
+    } catch (caught) {
+      const known = caught instanceof SluiceError && caught.code === "MODEL_START_FAILED";
+      if (!known) this.#options.logger.error({ model: this.name, err: caught }, "a model server could not be started");
+      const problem = known ? caught.message : "the model server could not be started";
+      this.#apply({ type: "start-failed", run, problem });
+    }
+  }
+
+  async #end(run: number): Promise<void> {
+    try {
+      await this.#options.driver?.stop(this.#options.clock.now() + 15_000);
+    } catch (cause) {
+      this.#options.logger.error({ model: this.name, err: cause }, "a model server could not be stopped");
+    }
+    this.#apply({ type: "stopped", run });
+  }
+
+  #schedule(afterMs: number, action: () => void): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.clock.after(afterMs, action);
+  }
+
+  #scheduleCheck(run: number, afterMs: number): void {
+    this.#schedule(afterMs, () => void this.#check(run));
+  }
+
+  async #check(run: number): Promise<void> {
+    if (this.#isChecking || this.#url === null || run !== this.#life.run) return;
+    this.#isChecking = true;
+    const outcome = await checkReadiness(this.#options.http, this.#url, this.#closed.signal);
+    this.#isChecking = false;
+    this.#apply({ type: "checked", run, outcome });
+    // A check of an earlier run kept the present one from beginning its own.
+    if (run !== this.#life.run) this.checkNow();
+    this.#resolveFirstCheck();
+  }
+
+  #tell(what: Extract<LifeAction, { do: "tell" }>["what"], why: string | undefined): void {
+    const { logger } = this.#options;
+    const fields = { model: this.name, ...(why === undefined ? {} : { reason: why }) };
+    switch (what) {
+      case "ready":
+        logger.info({ event: "model_ready", ...fields }, "a model server is ready");
+        for (const waiter of [...this.#waiters]) waiter.resolve();
+        return;
+      case "failed":
+        logger.error({ event: "model_failed", ...fields }, "a model server could not be started");
+        for (const waiter of [...this.#waiters]) waiter.reject(this.#failedError(why ?? "it could not be started"));
+        return;
+      case "unreachable":
+        logger.warn({ event: "model_unreachable", ...fields }, "a model server is not reachable");
+        return;
+      case "retry":
+        logger.warn({ event: "model_retry", ...fields }, "starting a model server failed; it is tried again");
+        return;
+      case "exited":
+        logger.warn({ event: "model_exited", ...fields }, "a model server ended; the next request starts it again");
+    }
+  }
+
+  #failedError(why: string): SluiceError {
+    return new SluiceError("MODEL_START_FAILED", `Model '${this.name}' could not be started: ${why}.`);
+  }
+}

@@ -1,0 +1,291 @@
+/**
+ * The life of a heavy task after it is durable: wait for a permit, be claimed, run, end.
+ *
+ * Permit, then claim: a lane (model, class) asks for as many permits as it could use; when one is granted the best due task is claimed
+ * from the store at that moment. Nothing is prefetched, so a late urgent task really goes first. Decisions are in `decide.ts` and
+ * `retry.ts`; one attempt is in `attempt.ts`.
+ */
+import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
+import type { RouteTable } from "../../core/contract/routes.js";
+import type { Clock } from "../../core/runtime/clock.js";
+import type { Logger } from "../../core/runtime/logger.js";
+import type { ModelCatalogue } from "../models/catalogue.js";
+import type { Claim, LaneBacklog, TaskStore } from "../tasks/store.js";
+import { type Attempts, failedOutcome } from "./attempt.js";
+import { decideModelStep, isTraining, LOWEST_PRIORITY, planPermits, trainingClasses } from "./decide.js";
+import type { Permit, Permits } from "./limiter.js";
+
+export interface DispatcherOptions {
+  readonly store: TaskStore;
+  readonly catalogue: ModelCatalogue;
+  readonly permits: Permits;
+  readonly attempts: Attempts;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly routes: () => RouteTable;
+  /** Bound on one start of a model; also how long tasks of a vanished model wait for it to come back. */
+  readonly startTimeoutMs: () => number;
+}
+
+export interface Dispatcher {
+  /** Takes up what a crash left behind, then dispatches. */
+  start(): Promise<void>;
+  /** Something changed that could let a task start. Cheap; calls are coalesced. */
+  wake(): void;
+  /** Stops dispatching, waits for what runs until the deadline, then lets go: it is taken up again at the next start. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/** Looked at anew at least this often, should a wake-up ever be missed. */
+const SAFETY_WAKE_MS = 5_000;
+/** After a fault of the store, before it is asked again. */
+const STORE_PAUSE_MS = 1_000;
+
+interface Lane {
+  readonly model: string;
+  readonly class: string;
+  /** Permit requests waiting in the limiter, by priority. */
+  readonly outstanding: number[];
+}
+
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const { store, catalogue, permits, attempts, clock, logger } = options;
+  const lanes = new Map<string, Lane>();
+  const starting = new Set<string>();
+  const unknownSinceMs = new Map<string, number>();
+  /** One lease per model that has waiting tasks (promise 4). */
+  const waitingLeases = new Map<string, () => void>();
+  const running = new Set<Promise<void>>();
+  const abort = new AbortController();
+  let scheduled = false;
+  let stopped = false;
+  let cancelTimer = () => {};
+  let unsubscribe = () => {};
+
+  function wake(): void {
+    if (scheduled || stopped) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      if (!stopped) void plan();
+    });
+  }
+
+  async function plan(): Promise<void> {
+    cancelTimer();
+    const nowMs = clock.now();
+    let nextMs = nowMs + SAFETY_WAKE_MS;
+    try {
+      const expired = await expireOverdue(nowMs);
+      if (expired > 0)
+        logger.info({ event: "tasks_expired", count: expired }, "tasks passed their deadline while they waited");
+      nextMs = Math.min(nextMs, planModels(store.backlog(nowMs), nowMs), store.nextDeadlineMs() ?? nextMs);
+    } catch (cause) {
+      logger.error({ err: cause, code: asSluiceError(cause).code }, "the task store cannot be read; trying again");
+      nextMs = nowMs + STORE_PAUSE_MS;
+    }
+    cancelTimer();
+    if (!stopped) cancelTimer = clock.after(Math.max(1, nextMs - clock.now()), wake);
+  }
+
+  async function expireOverdue(nowMs: number): Promise<number> {
+    const next = store.nextDeadlineMs();
+    return next !== null && next <= nowMs ? (await store.expire(nowMs)).length : 0;
+  }
+
+  /** @returns the epoch time at which something becomes due by itself */
+  function planModels(backlog: readonly LaneBacklog[], nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    const byModel = groupBy(backlog, (each) => each.model);
+    for (const [model, groups] of byModel) {
+      for (const { nextDueMs } of groups) nextMs = Math.min(nextMs, nextDueMs ?? Number.POSITIVE_INFINITY);
+      if (!waitingLeases.has(model)) waitingLeases.set(model, catalogue.lease(model, "waiting tasks"));
+      if (groups.some((each) => each.due > 0)) planModel(model, groups, nowMs);
+    }
+    for (const [model, release] of waitingLeases) {
+      if (byModel.has(model)) continue;
+      release();
+      waitingLeases.delete(model);
+      unknownSinceMs.delete(model);
+    }
+    return nextMs;
+  }
+
+  function planModel(model: string, groups: readonly LaneBacklog[], nowMs: number): void {
+    const entry = catalogue.get(model);
+    if (entry === undefined) unknownSinceMs.set(model, unknownSinceMs.get(model) ?? nowMs);
+    else unknownSinceMs.delete(model);
+    const unknownMs = nowMs - (unknownSinceMs.get(model) ?? nowMs);
+    const step = decideModelStep(entry?.state, entry?.onDemand ?? false, unknownMs, options.startTimeoutMs());
+    if (step === "start") track(startModel(model));
+    else if (step === "fail")
+      track(failWaiting(model, new SluiceError("MODEL_UNAVAILABLE", `Model '${model}' is not there any more`)));
+    else if (step === "dispatch") {
+      for (const [className, lane] of groupBy(groups, (each) => each.class)) {
+        ask(laneOf(model, className), lane, entry?.concurrency ?? 1);
+      }
+    }
+  }
+
+  function laneOf(model: string, className: string): Lane {
+    const key = `${className}\u0000${model}`;
+    const known = lanes.get(key);
+    if (known !== undefined) return known;
+    const lane: Lane = { model, class: className, outstanding: new Array<number>(LOWEST_PRIORITY + 1).fill(0) };
+    lanes.set(key, lane);
+    return lane;
+  }
+
+  function ask(lane: Lane, groups: readonly LaneBacklog[], concurrency: number): void {
+    const training = trainingClasses(options.routes()).has(lane.class);
+    for (const { priority, count } of planPermits(groups, lane.outstanding, concurrency)) {
+      for (let each = 0; each < count; each++) {
+        lane.outstanding[priority]! += 1;
+        const request = { model: lane.model, class: lane.class, priority, training, concurrency };
+        permits
+          .request(request, abort.signal)
+          .finally(() => {
+            lane.outstanding[priority]! -= 1;
+          })
+          .then(
+            (permit) => track(useTo(lane, training, permit)),
+            (cause) => {
+              if (!stopped) logger.error({ err: cause, model: lane.model }, "a permit could not be had");
+            },
+          );
+      }
+    }
+  }
+
+  async function useTo(lane: Lane, training: boolean, permit: Permit): Promise<void> {
+    try {
+      const claim = stopped ? null : await store.claim(lane.model, claimable(lane, training), clock.now());
+      if (claim === null) return permit.releaseUnused();
+      wake();
+      await attempts.run(claim, permit, abort.signal);
+    } finally {
+      permit.release();
+      wake();
+    }
+  }
+
+  /**
+   * The classes a permit of this lane may serve: its own, and others of its model whose permits cost the same, so that the best task
+   * goes first even when the permit was asked for by another lane.
+   */
+  function claimable(lane: Lane, training: boolean): string[] {
+    if (permits.hasBudget(lane.class)) return [lane.class];
+    const trainings = trainingClasses(options.routes());
+    const classes = [...lanes.values()]
+      .filter(
+        (each) => each.model === lane.model && !permits.hasBudget(each.class) && trainings.has(each.class) === training,
+      )
+      .map((each) => each.class);
+    return [...new Set([lane.class, ...classes])];
+  }
+
+  async function startModel(model: string): Promise<void> {
+    if (starting.has(model)) return;
+    starting.add(model);
+    try {
+      await catalogue.ensureReady(model, options.startTimeoutMs(), abort.signal);
+    } catch (cause) {
+      const error = asSluiceError(cause);
+      if (stopped || error.code === "MODEL_UNKNOWN") return;
+      if (error.code === "MODEL_START_FAILED") await failWaiting(model, error);
+    } finally {
+      starting.delete(model);
+      wake();
+    }
+  }
+
+  /** Ends every due task of a model that cannot be had. */
+  async function failWaiting(model: string, error: SluiceError): Promise<void> {
+    const classes = [
+      ...new Set(
+        store
+          .backlog(clock.now())
+          .filter((each) => each.model === model)
+          .map((each) => each.class),
+      ),
+    ];
+    logger.warn({ event: "model_unavailable", model, code: error.code }, "its waiting tasks fail");
+    for (;;) {
+      const claim = stopped ? null : await store.claim(model, classes, clock.now());
+      if (claim === null) return;
+      await store.finish(
+        claim.task.uuid,
+        claim.task.attempt,
+        failedOutcome("model_unavailable", error.message, null, clock.now()),
+      );
+    }
+  }
+
+  /** Keeps a piece of work in view, so that stop() can wait for it and no rejection goes unheard. */
+  function track(work: Promise<void>): void {
+    const watched = work
+      .catch((cause) => {
+        if (!abort.signal.aborted) logger.error({ err: cause, code: asSluiceError(cause).code }, "dispatching failed");
+      })
+      .finally(() => running.delete(watched));
+    running.add(watched);
+  }
+
+  function recover(left: Claim): void {
+    track(resumeHoldingSlot(left).finally(wake));
+  }
+
+  /** A training that is followed again holds its model's training slot again, as soon as it can be had. */
+  async function resumeHoldingSlot(left: Claim): Promise<void> {
+    if (!isTraining(left.task.task)) return attempts.resume(left, abort.signal);
+    const { model, class: className, priority } = left.task;
+    const over = new AbortController();
+    const slot = permits.request({ model, class: className, priority, training: true, concurrency: 1 }, over.signal);
+    slot.then((permit) => permit.releaseCall()).catch(() => undefined);
+    try {
+      await attempts.resume(left, abort.signal);
+    } finally {
+      over.abort();
+      slot.then((permit) => permit.release()).catch(() => undefined);
+    }
+  }
+
+  return {
+    async start() {
+      const left = store.unfinished();
+      if (left.length > 0)
+        logger.info({ event: "recovering", count: left.length }, "taking up tasks that were under way");
+      for (const claim of left) recover(claim);
+      unsubscribe = catalogue.onChange(wake);
+      wake();
+    },
+    wake,
+    async stop(deadlineMs) {
+      stopped = true;
+      cancelTimer();
+      unsubscribe();
+      const drained = Promise.allSettled(running);
+      const cancel = clock.after(deadlineMs - clock.now(), () =>
+        abort.abort(new SluiceError("SHUTTING_DOWN", "Sluice is stopping")),
+      );
+      attempts.releaseFollowers();
+      await drained;
+      cancel();
+      abort.abort(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));
+      await permits.stop();
+      for (const release of waitingLeases.values()) release();
+      waitingLeases.clear();
+    },
+  };
+}
+
+function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
+  }
+  return groups;
+}

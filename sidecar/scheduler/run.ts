@@ -1,0 +1,210 @@
+/**
+ * Sends one task to its model server and stores what comes back, byte for byte. One attempt: retries are the dispatcher's.
+ */
+import { Readable } from "node:stream";
+import { Agent, type Dispatcher } from "undici";
+import type { RawHeaders } from "../../core/contract/tasks.js";
+import type { BlobStore, StoredBody, TaskAnswer, TaskRow } from "../tasks/store.js";
+import type { CallFailure } from "./retry.js";
+
+export type CallResult =
+  | { readonly kind: "answer"; readonly answer: TaskAnswer }
+  | { readonly kind: "failure"; readonly failure: CallFailure; readonly sent: boolean; readonly upstreamMs: number };
+
+export interface CallerOptions {
+  readonly blobs: BlobStore;
+  readonly connectTimeoutMs: number;
+  /** Bound on the wait for the first byte of an answer. */
+  readonly responseTimeoutMs: number;
+  /** Bound on silence inside an answer. */
+  readonly idleTimeoutMs: number;
+}
+
+export interface Caller {
+  /** @throws DISK_FULL, STORE_FAILED when the answer cannot be kept; the signal's reason when aborted */
+  call(task: TaskRow, payload: StoredBody, baseUrl: string, signal: AbortSignal): Promise<CallResult>;
+  close(): Promise<void>;
+}
+
+export function createCaller(options: CallerOptions): Caller {
+  const agent = new Agent({
+    connect: { timeout: options.connectTimeoutMs },
+    // CMS closes idle connections at 5 s (reference cms-api 5.1).
+    keepAliveTimeout: 4_000,
+    keepAliveMaxTimeout: 4_000,
+    pipelining: 1,
+    headersTimeout: options.responseTimeoutMs,
+    bodyTimeout: options.idleTimeoutMs,
+  });
+
+  return {
+    async call(task, payload, baseUrl, signal) {
+      const startedAt = performance.now();
+      const base = new URL(baseUrl);
+      const exchange = new Exchange(signal);
+      const body = task.method === "GET" ? null : await openPayload(options.blobs, payload);
+      try {
+        agent.dispatch(
+          {
+            origin: base.origin,
+            path: `${base.pathname.replace(/\/$/, "")}${upstreamPath(task)}`,
+            method: task.method as Dispatcher.HttpMethod,
+            headers: upstreamHeaders(task, body === null ? null : payload),
+            body,
+          },
+          exchange,
+        );
+        const { status, headers, source } = await exchange.head;
+        const stored = await options.blobs.write("result", source, {
+          maxBytes: Number.POSITIVE_INFINITY,
+          idleTimeoutMs: options.idleTimeoutMs,
+        });
+        return { kind: "answer", answer: { status, headers, body: stored, upstreamMs: performance.now() - startedAt } };
+      } catch (error) {
+        if (signal.aborted) throw signal.reason;
+        if (!exchange.broken) throw error;
+        return {
+          kind: "failure",
+          failure: failureOf(exchange.broken),
+          sent: exchange.sent,
+          upstreamMs: performance.now() - startedAt,
+        };
+      } finally {
+        exchange.end();
+        if (body instanceof Readable) body.destroy();
+      }
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** One request on the wire: its head as a promise, its body as a stream with back-pressure. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly head: Promise<{ status: number; headers: RawHeaders; source: Readable }>;
+  /** True once the request went out on a connection. */
+  sent = false;
+  /** What ended the exchange on the wire, if anything did. */
+  broken: Error | null = null;
+  #controller: Dispatcher.DispatchController | null = null;
+  #source: Readable | null = null;
+  #resolve!: (head: { status: number; headers: RawHeaders; source: Readable }) => void;
+  #reject!: (error: Error) => void;
+  readonly #signal: AbortSignal;
+  readonly #abort = () => this.#controller?.abort(asError(this.#signal.reason));
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    this.head = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    signal.addEventListener("abort", this.#abort, { once: true });
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    this.sent = true;
+    if (this.#signal.aborted) this.#abort();
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200) return;
+    const source = new Readable({ read: () => controller.resume(), destroy: (error, done) => done(error) });
+    this.#source = source;
+    const raw = (controller.rawHeaders ?? []) as Buffer[];
+    this.#resolve({ status, headers: raw.map((each) => each.toString("latin1")), source });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#source?.push(chunk) === false) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    this.#source?.push(null);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.broken = error;
+    this.#source?.destroy(error);
+    this.#reject(error);
+  }
+
+  /** Lets go of the signal and, when the answer was not read to its end, of the connection. */
+  end(): void {
+    this.#signal.removeEventListener("abort", this.#abort);
+    this.head.catch(() => undefined);
+    if (this.#source !== null && !this.#source.readableEnded)
+      this.#controller?.abort(new Error("the answer is no longer wanted"));
+  }
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error("aborted", { cause: reason });
+}
+
+const PROTOCOL_CODES = new Set(["HPE_INVALID_CONSTANT", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH", "UND_ERR_RESPONSE"]);
+const REFUSED_CODES = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+export function failureOf(error: Error): CallFailure {
+  const code = String((error as { code?: unknown }).code ?? "");
+  if (REFUSED_CODES.has(code)) return "refused";
+  if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "timeout";
+  if (code.startsWith("HPE_") || PROTOCOL_CODES.has(code)) return "protocol";
+  return "cut";
+}
+
+async function openPayload(blobs: BlobStore, payload: StoredBody): Promise<Buffer | Readable> {
+  return payload.kind === "inline" ? payload.bytes : ((await blobs.open(payload)) as Readable);
+}
+
+/** The path for the model server; with `forceTrackingId` the task's id stands in for any `tracking_id` the client sent. */
+export function upstreamPath(task: Pick<TaskRow, "path" | "uuid" | "forceTrackingId">): string {
+  if (!task.forceTrackingId) return task.path;
+  const { path, parameters } = splitQuery(task.path);
+  const kept = parameters.filter((each) => !isTrackingId(each));
+  return `${path}?${[...kept, `tracking_id=${task.uuid}`].join("&")}`;
+}
+
+/** The name under which a training's run is found at the model server. */
+export function runNameOf(task: Pick<TaskRow, "path" | "uuid" | "forceTrackingId">): string | null {
+  if (task.forceTrackingId) return task.uuid;
+  const own = splitQuery(task.path).parameters.findLast(isTrackingId);
+  return own === undefined ? null : decodeURIComponent(own.slice("tracking_id=".length));
+}
+
+function splitQuery(target: string): { path: string; parameters: string[] } {
+  const at = target.indexOf("?");
+  if (at < 0) return { path: target, parameters: [] };
+  return {
+    path: target.slice(0, at),
+    parameters: target
+      .slice(at + 1)
+      .split("&")
+      .filter((each) => each !== ""),
+  };
+}
+
+function isTrackingId(parameter: string): boolean {
+  return parameter.startsWith("tracking_id=");
+}
+
+const REPLACED = new Set(["content-length", "transfer-encoding", "host", "connection", "expect", "keep-alive"]);
+
+function upstreamHeaders(task: TaskRow, payload: StoredBody | null): string[] {
+  const headers: string[] = [];
+  for (let index = 0; index + 1 < task.headers.length; index += 2) {
+    const name = task.headers[index]!;
+    if (!REPLACED.has(name.toLowerCase())) headers.push(name, task.headers[index + 1]!);
+    else if (name.toLowerCase() === "host") headers.unshift(name, task.headers[index + 1]!);
+  }
+  if (payload !== null)
+    headers.push("Content-Length", String(payload.kind === "inline" ? payload.bytes.length : payload.size));
+  return headers;
+}

@@ -1,0 +1,219 @@
+/**
+ * Bodies above 64 KiB as files in `<data_dir>/payloads` and `<data_dir>/results`.
+ *
+ * Durable in this order: temporary file, its bytes fsynced, rename, the folder fsynced; only then may a row name it. A crash in
+ * between leaves a file that no row names, and the sweep at start removes it. Never more than a chunk is in memory.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, opendir, rename, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { SluiceError } from "../../core/contract/errors.js";
+import { failpoint } from "../../core/runtime/failpoints.js";
+import { pulled } from "./pulled.js";
+import type { BlobStore, StoredBody } from "./store.js";
+
+/** Up to this many bytes a body stands in the database's row. */
+export const INLINE_BYTES = 64 * 1024;
+
+const FOLDERS = { payload: "payloads", result: "results" } as const;
+type Kind = keyof typeof FOLDERS;
+
+/** `payloads/<uuid>` or `results/<uuid>`: nothing a caller sends is ever part of a path. */
+const KEY = /^(?:payloads|results)\/[0-9a-f-]{36}$/;
+const TEMPORARY = ".part";
+const READ_CHUNK_BYTES = 256 * 1024;
+
+interface WriteLimits {
+  readonly maxBytes: number;
+  readonly idleTimeoutMs: number;
+}
+
+export class FileBlobs implements BlobStore {
+  readonly #root: string;
+
+  private constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Makes the folders when missing. */
+  static async open(dataDir: string): Promise<FileBlobs> {
+    for (const folder of Object.values(FOLDERS)) await mkdir(join(dataDir, folder), { recursive: true, mode: 0o700 });
+    await syncFolder(dataDir);
+    return new FileBlobs(dataDir);
+  }
+
+  async write(kind: Kind, source: AsyncIterable<Buffer>, limits: WriteLimits): Promise<StoredBody> {
+    const hash = createHash("sha256");
+    let held: Buffer[] = [];
+    let size = 0;
+    let file: NewFile | null = null;
+    try {
+      for await (const chunk of pulled(source, limits.idleTimeoutMs)) {
+        size += chunk.byteLength;
+        if (size > limits.maxBytes) throw tooLarge(limits.maxBytes);
+        hash.update(chunk);
+        if (file === null && size > INLINE_BYTES) {
+          file = await NewFile.create(this.#root, FOLDERS[kind]);
+          await file.append(Buffer.concat(held));
+          held = [];
+        }
+        if (file === null) held.push(chunk);
+        else await file.append(chunk);
+      }
+      const sha256 = hash.digest("hex");
+      if (file === null) return { kind: "inline", bytes: Buffer.concat(held), sha256 };
+      return { kind: "blob", key: await file.keep(), size, sha256 };
+    } catch (caught) {
+      await file?.discard();
+      throw caught;
+    }
+  }
+
+  async open(body: StoredBody, options: { verify?: boolean } = {}): Promise<Readable> {
+    if (body.kind === "inline") {
+      if (options.verify) compare(createHash("sha256").update(body.bytes).digest("hex"), body.sha256);
+      return Readable.from(body.bytes.byteLength === 0 ? [] : [body.bytes], { objectMode: false });
+    }
+    const handle = await this.#openFile(body.key);
+    try {
+      const { size } = await handle.stat();
+      if (size !== body.size) throw damaged();
+      if (options.verify) compare(await hashOf(handle), body.sha256);
+      return handle.createReadStream({ start: 0, highWaterMark: READ_CHUNK_BYTES });
+    } catch (caught) {
+      await handle.close();
+      throw caught;
+    }
+  }
+
+  async remove(key: string): Promise<void> {
+    await unlink(this.#path(key)).catch(unlessMissing);
+  }
+
+  async sweep(isNamed: (key: string) => boolean): Promise<number> {
+    let removed = 0;
+    for (const folder of Object.values(FOLDERS)) {
+      for await (const entry of await opendir(join(this.#root, folder))) {
+        const key = `${folder}/${entry.name}`;
+        const ours = entry.name.endsWith(TEMPORARY) || KEY.test(key);
+        if (!entry.isFile() || !ours || isNamed(key)) continue;
+        await unlink(join(this.#root, key)).catch(unlessMissing);
+        removed += 1;
+      }
+    }
+    return removed;
+  }
+
+  async probe(kind: Kind): Promise<void> {
+    const file = await NewFile.create(this.#root, FOLDERS[kind]);
+    try {
+      await file.append(Buffer.from("probe"));
+      await this.remove(await file.keep());
+    } catch (caught) {
+      await file.discard();
+      throw caught;
+    }
+  }
+
+  async #openFile(key: string): Promise<FileHandle> {
+    try {
+      return await open(this.#path(key), constants.O_RDONLY | constants.O_NOFOLLOW);
+    } catch (caught) {
+      if ((caught as { code?: unknown }).code === "ENOENT") throw damaged();
+      throw caught;
+    }
+  }
+
+  #path(key: string): string {
+    if (!KEY.test(key)) throw new SluiceError("INTERNAL", "a blob's key is malformed");
+    return join(this.#root, key);
+  }
+}
+
+/** A file on its way to being durable. Either {@link keep} or {@link discard} ends it. */
+class NewFile {
+  readonly #handle: FileHandle;
+  readonly #root: string;
+  readonly #key: string;
+  readonly #temporary: string;
+  #open = true;
+
+  private constructor(root: string, key: string, handle: FileHandle) {
+    this.#root = root;
+    this.#key = key;
+    this.#handle = handle;
+    this.#temporary = join(root, key + TEMPORARY);
+  }
+
+  static async create(root: string, folder: string): Promise<NewFile> {
+    const key = `${folder}/${randomUUID()}`;
+    failpoint("blob.before_create");
+    return new NewFile(root, key, await open(join(root, key + TEMPORARY), "wx", 0o600));
+  }
+
+  async append(chunk: Buffer): Promise<void> {
+    failpoint("blob.before_write");
+    for (let offset = 0; offset < chunk.byteLength; ) {
+      offset += (await this.#handle.write(chunk, offset)).bytesWritten;
+    }
+  }
+
+  /** @returns the key, once file and name are on disk */
+  async keep(): Promise<string> {
+    failpoint("blob.before_sync");
+    await this.#handle.sync();
+    this.#open = false;
+    await this.#handle.close();
+    failpoint("blob.before_rename");
+    await rename(this.#temporary, join(this.#root, this.#key));
+    failpoint("blob.after_rename");
+    await syncFolder(join(this.#root, this.#key, ".."));
+    failpoint("blob.after_sync");
+    return this.#key;
+  }
+
+  /** Removes whatever there is of it. Never throws: it runs while another error is on its way. */
+  async discard(): Promise<void> {
+    if (this.#open) await this.#handle.close().catch(() => {});
+    await unlink(this.#temporary).catch(() => {});
+    await unlink(join(this.#root, this.#key)).catch(() => {});
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function hashOf(handle: FileHandle): Promise<string> {
+  const hash = createHash("sha256");
+  const chunk = Buffer.allocUnsafe(READ_CHUNK_BYTES);
+  for (let position = 0; ; ) {
+    const { bytesRead } = await handle.read(chunk, 0, chunk.byteLength, position);
+    if (bytesRead === 0) return hash.digest("hex");
+    hash.update(chunk.subarray(0, bytesRead));
+    position += bytesRead;
+  }
+}
+
+function compare(found: string, stored: string): void {
+  if (found !== stored) throw damaged();
+}
+
+function damaged(): SluiceError {
+  return new SluiceError("RESULT_DAMAGED", "what was stored is missing or does not match its hash");
+}
+
+function tooLarge(maxBytes: number): SluiceError {
+  return new SluiceError("BODY_TOO_LARGE", `the body is larger than ${maxBytes} bytes, the limit`);
+}
+
+function unlessMissing(caught: unknown): void {
+  if ((caught as { code?: unknown }).code !== "ENOENT") throw caught;
+}

@@ -1,0 +1,53 @@
+/** Brings a data folder's tasks up: shape of the database, store, blobs, and what a crash left lying about. */
+import { join } from "node:path";
+import { asSluiceError } from "../../core/contract/errors.js";
+import type { Logger } from "../../core/runtime/logger.js";
+import { migrate } from "../db/migrate.js";
+import { openForWriting } from "../db/open.js";
+import { FileBlobs } from "./file-blobs.js";
+import { SqliteTaskStore } from "./sqlite-store.js";
+import type { QueueBounds } from "./sqlite-writes.js";
+import type { BlobStore, TaskStore } from "./store.js";
+
+export interface OpenTasksOptions {
+  readonly dataDir: string;
+  /** Bounds on what waits, from `scheduler.queue`; read at every insert. */
+  readonly bounds: () => QueueBounds;
+  readonly logger: Logger;
+  /** The store's writer is dead: end the process with a non-zero code. Default: an uncaught error. */
+  readonly onDeath?: (error: Error) => void;
+}
+
+export interface OpenTasks {
+  readonly store: TaskStore;
+  readonly blobs: BlobStore;
+}
+
+/**
+ * Call before anything is accepted: the sweep takes a blob without a row for a leftover.
+ * @throws STORE_FAILED when the database is newer than this program or a migration was changed
+ */
+export async function openTasks(options: OpenTasksOptions): Promise<OpenTasks> {
+  const log = options.logger.child("sidecar.tasks");
+  const file = join(options.dataDir, "sluice.db");
+  const database = openForWriting(file);
+  try {
+    for (const name of migrate(database)) log.info({ event: "migrated", migration: name }, "database migrated");
+  } finally {
+    database.close();
+  }
+  const blobs = await FileBlobs.open(options.dataDir);
+  const store = await SqliteTaskStore.open({
+    file,
+    bounds: options.bounds,
+    ...(options.onDeath === undefined ? {} : { onDeath: options.onDeath }),
+    // A file that cannot be removed now is removed by the next start's sweep.
+    releaseBlob: (key) =>
+      void blobs.remove(key).catch((caught: unknown) => {
+        log.warn({ event: "blob_not_removed", err: asSluiceError(caught) }, "a blob nobody needs could not be removed");
+      }),
+  });
+  const swept = await blobs.sweep((key) => store.namesBlob(key));
+  if (swept > 0) log.info({ event: "blobs_swept", count: swept }, "removed files that a crash had left");
+  return { store, blobs };
+}

@@ -1,0 +1,167 @@
+/** The container image: built by a real daemon from the Dockerfile, run, asked, checked and stopped. */
+import { spawn } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type Docker from "dockerode";
+import t from "tap";
+import { dockerSkipReason, NODE_IMAGE, startDocker } from "../helpers/docker.js";
+import { requireOrSkip } from "../helpers/services.js";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const IMAGE = "sluice-test:latest";
+const HEALTHY_WITHIN_MS = 60_000;
+const STOPPED_WITHIN_MS = 10_000;
+
+/** What the `prebuilt` stage copies: the build's output and the packages that are not for development. */
+function stageContext(folder: string): void {
+  cpSync(join(root, "Dockerfile"), join(folder, "Dockerfile"));
+  cpSync(join(root, "package.json"), join(folder, "package.json"));
+  mkdirSync(join(folder, "config"));
+  for (const file of readdirSync(join(root, "config")).filter((name) => /^sluice\.(yaml|schema\.json)$/.test(name))) {
+    cpSync(join(root, "config", file), join(folder, "config", file));
+  }
+  cpSync(join(root, "dist"), join(folder, "dist"), {
+    recursive: true,
+    filter: (from) => !/\/dist\/(test|bench)(\/|$)/.test(from),
+  });
+  const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+    packages: Record<string, { dev?: boolean }>;
+  };
+  for (const [path, { dev }] of Object.entries(lock.packages)) {
+    const isTop = path.lastIndexOf("node_modules/") === 0;
+    if (!isTop || dev === true || !existsSync(join(root, path))) continue;
+    cpSync(join(root, path), join(folder, path), { recursive: true, dereference: true });
+  }
+}
+
+async function buildImage(docker: Docker, folder: string): Promise<void> {
+  stageContext(folder);
+  const context = spawn("tar", ["-c", "-C", folder, "."], { stdio: ["ignore", "pipe", "inherit"] });
+  const progress = await docker.buildImage(context.stdout, {
+    t: IMAGE,
+    target: "prebuilt",
+    buildargs: { BASE_IMAGE: NODE_IMAGE },
+    networkmode: "none",
+  });
+  await follow(docker, progress);
+}
+
+/** Waits for the end of a build, and throws what the daemon complains of. */
+async function follow(docker: Docker, progress: NodeJS.ReadableStream): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    docker.modem.followProgress(progress, (error, output: { error?: string; stream?: string }[] | null) => {
+      const fault = error ?? output?.find((each) => each.error !== undefined)?.error;
+      if (fault === undefined || fault === null) return resolve();
+      const said = (output ?? []).map((each) => each.stream ?? "").join("");
+      reject(new Error(`${fault instanceof Error ? fault.message : fault}\n${said}`));
+    });
+  });
+}
+
+interface RunningContainer {
+  readonly container: Docker.Container;
+  readonly url: string;
+}
+
+async function runImage(docker: Docker): Promise<RunningContainer> {
+  await docker.createNetwork({ Name: "sluice-test", Driver: "bridge" });
+  const container = await docker.createContainer({
+    Image: IMAGE,
+    // Its logs come as they are, without frames.
+    Tty: true,
+    HostConfig: { NetworkMode: "sluice-test" },
+    // The image's check, more often.
+    Healthcheck: { Interval: 1_000_000_000 },
+  });
+  await container.start();
+  const { NetworkSettings } = await container.inspect();
+  const address = NetworkSettings.Networks["sluice-test"]?.IPAddress;
+  if (address === undefined || address === "") throw new Error(`the container has no address`);
+  return { container, url: `http://${address}:8888` };
+}
+
+async function readLogs(container: Docker.Container): Promise<string> {
+  return (await container.logs({ stdout: true, stderr: true, tail: 30 })).toString("utf8");
+}
+
+/** The health as Docker tells it, once it is no longer starting. */
+async function waitForHealth(container: Docker.Container): Promise<string> {
+  const untilMs = performance.now() + HEALTHY_WITHIN_MS;
+  for (;;) {
+    const { State } = await container.inspect();
+    if (!State.Running) throw new Error(`the container ended with ${State.ExitCode}:\n${await readLogs(container)}`);
+    const status = State.Health?.Status ?? "none";
+    if (status !== "starting" || performance.now() > untilMs) return status;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
+/** A process and everything below it, as the host sees them. */
+function listTree(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
+  return [pid, ...children.filter((word) => word !== "").flatMap((child) => listTree(Number(child)))];
+}
+
+t.test("the image serves the gazetteer, as a user of its own, and stops in order", async (t) => {
+  if (!requireOrSkip(t, "docker", await dockerSkipReason())) return;
+  const daemon = await startDocker();
+  t.teardown(() => daemon.stop());
+  const docker = daemon.client;
+  await buildImage(docker, t.testdir());
+
+  const { Config } = await docker.getImage(IMAGE).inspect();
+  t.equal(Config.User, "10001:10001");
+  t.equal(Config.Labels["org.opencontainers.image.title"], "Sluice");
+  t.ok(Object.hasOwn(Config.Volumes, "/data"));
+
+  const { container, url } = await runImage(docker);
+  t.equal(await waitForHealth(container), "healthy");
+
+  await t.test("it answers on its address", async (t) => {
+    const answer = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(5_000) });
+    t.equal(answer.status, 200);
+    await answer.arrayBuffer();
+  });
+
+  await t.test("the model it brings along is started and annotates", async (t) => {
+    const answer = await fetch(`${url}/models/gazetteer/process`, {
+      method: "POST",
+      headers: { "content-type": "text/plain" },
+      body: "Seen on 3 March 2021 by Dr Khan, tel 020 7946 0958",
+      signal: AbortSignal.timeout(30_000),
+    });
+    const text = await answer.text();
+    t.equal(answer.status, 200, text);
+    const { annotations } = JSON.parse(text) as { annotations: unknown[] };
+    t.ok(annotations.length >= 3, "the date, the doctor and the phone number");
+  });
+
+  await t.test("a task is written into the volume and answered", async (t) => {
+    const answer = await fetch(`${url}/models/gazetteer/process_bulk`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(["Seen on 3 March 2021"]),
+      signal: AbortSignal.timeout(30_000),
+    });
+    t.equal(answer.status, 200, await answer.text());
+    t.ok(answer.headers.has("sluice-task-id"));
+  });
+
+  await t.test("no process in it is root's", async (t) => {
+    const { State } = await container.inspect();
+    const users = listTree(State.Pid).map(
+      (pid) => /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1],
+    );
+    t.ok(users.length >= 3, "supervisor, sidecar and proxy");
+    t.same([...new Set(users)], ["10001"]);
+  });
+
+  await t.test("SIGTERM ends it within seconds and with 0", async (t) => {
+    const startMs = performance.now();
+    const ended = container.wait() as Promise<{ StatusCode: number }>;
+    await container.kill({ signal: "SIGTERM" });
+    t.equal((await ended).StatusCode, 0, await readLogs(container));
+    t.ok(performance.now() - startMs < STOPPED_WITHIN_MS);
+  });
+});

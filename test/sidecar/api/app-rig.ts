@@ -1,0 +1,124 @@
+/** The sidecar's API on a real Unix socket over a real store. */
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Test } from "tap";
+import { type Config, type ConfigInput, configSchema } from "../../../config/schema.js";
+import { encodeInternal, SUBMISSION_HEADER } from "../../../core/contract/internal-api.js";
+import type { ModelEntry } from "../../../core/contract/models.js";
+import type { Submission } from "../../../core/contract/tasks.js";
+import { systemClock } from "../../../core/runtime/clock.js";
+import { createHttpClient, type HttpAnswer, type HttpCall } from "../../../core/runtime/http.js";
+import { type AppDeps, createApp, listenOnSocket } from "../../../sidecar/app.js";
+import { createSidecarMetrics } from "../../../sidecar/metrics.js";
+import type { ModelCatalogue } from "../../../sidecar/models/catalogue.js";
+import { openRig, quiet } from "../tasks/store-rig.js";
+
+export const GAZETTEER: ModelEntry = {
+  name: "gazetteer",
+  source: "static",
+  state: "ready",
+  url: "http://127.0.0.1:1",
+  address: null,
+  onDemand: false,
+  concurrency: 1,
+  modelType: null,
+  modelUri: null,
+  problem: null,
+};
+
+/** A catalogue whose one entry a test can change. */
+export function oneModel() {
+  const listeners = new Set<(models: ModelEntry[]) => void>();
+  let entry = GAZETTEER;
+  const catalogue: ModelCatalogue = {
+    get: (name) => (name === entry.name ? entry : undefined),
+    list: () => [entry],
+    ensureReady: async () => entry,
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    lease: () => () => {},
+  };
+  const change = (next: Partial<ModelEntry>) => {
+    entry = { ...entry, ...next };
+    for (const listener of listeners) listener([entry]);
+  };
+  return { catalogue, change };
+}
+
+export function submission(change: Partial<Submission> = {}): Submission {
+  return {
+    uuid: randomUUID(),
+    model: "gazetteer",
+    task: "process",
+    method: "POST",
+    path: "/process",
+    headers: ["Content-Type", "text/plain"],
+    class: "interactive",
+    priority: null,
+    tenant: null,
+    deadlineMs: null,
+    mode: "held",
+    requestId: "request-7",
+    source: "ip=127.0.0.1; ua=N/A",
+    idempotencyKey: null,
+    forceTrackingId: false,
+    ...change,
+  };
+}
+
+export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; config?: ConfigInput } = {}) {
+  const config: Config = configSchema.parse(options.config ?? {});
+  const bounds = { maxTasks: config.scheduler.queue.max_tasks, maxBytes: config.scheduler.queue.max_bytes };
+  const { store, blobs, dataDir } = await openRig(t, { bounds });
+  const models = oneModel();
+  let woken = 0;
+  const app = createApp({
+    store,
+    blobs,
+    catalogue: models.catalogue,
+    gate: { acquire: async () => () => {} },
+    cancelTraining: async () => ({ accepted: true, message: "it will stop" }),
+    wake: () => {
+      woken += 1;
+    },
+    config: () => config,
+    onConfigChange: () => () => {},
+    logger: quiet,
+    metrics: createSidecarMetrics(store),
+    clock: systemClock,
+    ...options.deps,
+  });
+  // A socket's path has room for 107 bytes; a test's own folder is often longer.
+  const folder = mkdtempSync(join(tmpdir(), "sluice-api-"));
+  const socketPath = join(folder, "s.sock");
+  await listenOnSocket(app, socketPath);
+  const http = createHttpClient({ socketPath });
+  t.teardown(async () => {
+    await http.close();
+    await app.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  const call = (method: HttpCall["method"], path: string, more: Partial<HttpCall> = {}): Promise<HttpAnswer> =>
+    http.call({ method, origin: "http://sidecar", path, ...more });
+  const ask = async (method: HttpCall["method"], path: string, more: Partial<HttpCall> = {}) => {
+    const { status, headers, body } = await call(method, path, more);
+    const text = await body.text();
+    // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects
+    return { status, headers, text, json: isJson(text) ? (JSON.parse(text) as any) : null };
+  };
+  const submit = (change: Partial<Submission> = {}, body: HttpCall["body"] = "Seen by Dr Khan") =>
+    ask("POST", "/internal/tasks", {
+      headers: { [SUBMISSION_HEADER]: encodeInternal(submission(change)) },
+      body: body!,
+    });
+  return { app, store, blobs, dataDir, models, call, ask, submit, socketPath, woken: () => woken };
+}
+
+function isJson(text: string): boolean {
+  return text.startsWith("{") || text.startsWith("[");
+}

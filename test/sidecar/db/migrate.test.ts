@@ -1,0 +1,85 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+import { armFailpoints } from "../../../core/runtime/failpoints.js";
+import { MIGRATIONS_FOLDER, migrate, readMigrations } from "../../../sidecar/db/migrate.js";
+import { openForReading, openForWriting } from "../../../sidecar/db/open.js";
+
+function copyMigrations(folder: string): void {
+  for (const name of readdirSync(MIGRATIONS_FOLDER)) copyFileSync(join(MIGRATIONS_FOLDER, name), join(folder, name));
+}
+
+function open(t: { teardown(handler: () => void): void }, file: string) {
+  const db = openForWriting(file);
+  t.teardown(() => db.close());
+  return db;
+}
+
+t.test("a new database gets everything once, is durable and private", async (t) => {
+  const file = join(t.testdir(), "deep/er/sluice.db");
+  const db = open(t, file);
+  t.equal(migrate(db).length, readMigrations(MIGRATIONS_FOLDER).length);
+  t.same(migrate(db), []);
+  t.equal(db.pragma("journal_mode", { simple: true }), "wal");
+  t.equal(db.pragma("synchronous", { simple: true }), 2, "FULL");
+  t.equal(db.pragma("foreign_keys", { simple: true }), 1);
+  t.equal(statSync(file).mode & 0o777, 0o600);
+  const reader = openForReading(file);
+  t.teardown(() => reader.close());
+  t.throws(() => reader.exec("DELETE FROM tasks"), { code: "SQLITE_READONLY" });
+});
+
+t.test("an edited migration and a newer database stop the start with words", async (t) => {
+  const folder = t.testdir();
+  copyMigrations(folder);
+  const db = open(t, join(t.testdirName, "sluice.db"));
+  migrate(db, folder);
+  const next = String(readMigrations(folder).length + 1).padStart(4, "0");
+  writeFileSync(join(folder, `${next}-add-more.sql`), "-- breaking\nCREATE TABLE more (id INTEGER);\n");
+  t.same(migrate(db, folder), [`${next}-add-more.sql`]);
+  t.throws(() => migrate(db), { code: "STORE_FAILED", message: /which this program does not know/ });
+  writeFileSync(join(folder, `${next}-add-more.sql`), "-- breaking\nCREATE TABLE other (id INTEGER);\n");
+  t.throws(() => migrate(db, folder), { code: "STORE_FAILED", message: /was changed after it ran/ });
+  writeFileSync(join(folder, `${next}-add-more.sql`), "CREATE TABLE more (id INTEGER);\n");
+  t.throws(() => migrate(db, folder), { message: /does not say what it is/ });
+  writeFileSync(join(folder, "0009-gap.sql"), "-- compatible\n");
+  writeFileSync(join(folder, `${next}-add-more.sql`), "-- breaking\nCREATE TABLE more (id INTEGER);\n");
+  t.throws(() => migrate(db, folder), { message: /out of sequence/ });
+});
+
+t.test("a migration that fails half-way leaves the database as it was", async (t) => {
+  const folder = t.testdir({ "0001-half.sql": "-- compatible\nCREATE TABLE half (id INTEGER);\nCREATE nonsense;\n" });
+  const db = open(t, join(folder, "sluice.db"));
+  t.throws(() => migrate(db, folder), { code: "SQLITE_ERROR" });
+  t.same(db.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all(), []);
+  t.teardown(() => armFailpoints(null));
+  armFailpoints("migrate.before_commit=throw:EIO@1");
+  t.throws(() => migrate(db), { code: "EIO" });
+  t.same(db.prepare("SELECT name FROM sqlite_master WHERE name = 'tasks'").all(), []);
+  t.ok(migrate(db).length > 0, "and the next start does it");
+});
+
+t.test("processes that start at once all come up, and each migration runs once", async (t) => {
+  const file = join(t.testdir(), "sluice.db");
+  const program = fileURLToPath(new URL("./migrate-once.js", import.meta.url));
+  const results = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const child = spawn(process.execPath, [program, file], { stdio: ["ignore", "pipe", "inherit"] });
+      let output = "";
+      child.stdout.on("data", (chunk) => {
+        output += chunk;
+      });
+      const [code] = await once(child, "exit");
+      return { code, ran: JSON.parse(output) as string[] };
+    }),
+  );
+  t.same(
+    results.map(({ code }) => code),
+    [0, 0, 0, 0],
+  );
+  const known = readMigrations(MIGRATIONS_FOLDER).map(({ name }) => name);
+  t.same(results.flatMap(({ ran }) => ran).sort(), known);
+});

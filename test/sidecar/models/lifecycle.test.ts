@@ -1,0 +1,213 @@
+import t from "tap";
+import type { ModelState } from "../../../core/contract/models.js";
+import {
+  advance,
+  type Life,
+  type LifeEvent,
+  type LifeRules,
+  type Step,
+  UNBORN,
+} from "../../../sidecar/models/lifecycle.js";
+
+const STARTABLE: LifeRules = {
+  startable: true,
+  startTimeoutMs: 10_000,
+  retryAttempts: 2,
+  probeIntervalMs: 1_000,
+  recheckIntervalMs: 5_000,
+};
+const WATCHED: LifeRules = { ...STARTABLE, startable: false };
+const NOW = 1_000_000;
+const RUN = 4;
+
+const life = (state: ModelState, more: Partial<Life> = {}): Life => ({ ...UNBORN, state, run: RUN, ...more });
+const starting = life("starting", { attempt: 1, startBy: NOW + 10_000, probeDelayMs: 200 });
+
+const LIVES: Record<string, Life> = {
+  absent: life("absent"),
+  failed: life("failed", { problem: "it broke" }),
+  starting,
+  ready: life("ready"),
+  unreachable: life("unreachable", { problem: "refused" }),
+  draining: life("draining"),
+};
+const EVENTS: Record<string, LifeEvent> = {
+  wanted: { type: "wanted" },
+  found: { type: "found" },
+  launched: { type: "launched", run: RUN },
+  "start-failed": { type: "start-failed", run: RUN, problem: "no such program" },
+  exited: { type: "exited", run: RUN, cause: "exited with code 3" },
+  good: { type: "checked", run: RUN, outcome: "ready" },
+  unready: { type: "checked", run: RUN, outcome: "unready" },
+  silent: { type: "checked", run: RUN, outcome: "silent" },
+  refused: { type: "checked", run: RUN, outcome: "refused" },
+  due: { type: "due", run: RUN },
+  "stop-asked": { type: "stop-asked" },
+  drained: { type: "drained" },
+  stopped: { type: "stopped", run: RUN },
+};
+
+/** State and actions after one step, in short. */
+function brief({ life, actions }: Step): string {
+  const words = actions.map((action) => {
+    switch (action.do) {
+      case "tell":
+        return action.what;
+      case "check":
+      case "wake":
+        return `${action.do}${action.run === RUN ? "" : `#${action.run}`}@${action.afterMs}`;
+      case "drain":
+        return "drain";
+      default:
+        return `${action.do}${action.run === RUN ? "" : `#${action.run}`}`;
+    }
+  });
+  return [life.state, ...words].join(" ");
+}
+
+/** Every pair; what is not listed changes nothing. */
+const MOVES: Record<string, Record<string, string>> = {
+  absent: { wanted: "starting start#5", found: "starting check#5@0" },
+  failed: { wanted: "starting start#5", found: "starting check#5@0" },
+  starting: {
+    launched: "starting check@100",
+    "start-failed": "starting retry wake#5@500",
+    exited: "starting retry wake#5@500",
+    good: "ready ready check@5000",
+    unready: "starting check@200",
+    silent: "starting check@200",
+    refused: "starting check@200",
+    due: "starting start",
+    "stop-asked": "draining drain",
+  },
+  ready: {
+    exited: "absent exited",
+    good: "ready check@5000",
+    unready: "ready check@5000",
+    silent: "ready check@5000",
+    refused: "ready check@1000",
+    "stop-asked": "draining drain",
+  },
+  unreachable: {
+    exited: "absent exited",
+    good: "ready ready check@5000",
+    unready: "unreachable check@1000",
+    silent: "unreachable check@1000",
+    refused: "unreachable check@1000",
+    "stop-asked": "draining drain",
+  },
+  draining: { drained: "draining stop", exited: "absent", stopped: "absent" },
+};
+
+t.test("every event in every state does what the table says", async (t) => {
+  for (const [state, before] of Object.entries(LIVES)) {
+    for (const [name, event] of Object.entries(EVENTS)) {
+      const step = advance(before, event, NOW, STARTABLE);
+      const expected = MOVES[state]![name];
+      t.equal(brief(step), expected ?? state, `${name} while ${state}`);
+    }
+  }
+});
+
+t.test("an event of an earlier run changes nothing in any state", async (t) => {
+  for (const before of Object.values(LIVES)) {
+    for (const event of Object.values(EVENTS)) {
+      if (!("run" in event)) continue;
+      const step = advance(before, { ...event, run: RUN - 1 }, NOW, STARTABLE);
+      t.strictSame(step, { life: before, actions: [] });
+    }
+  }
+});
+
+t.test("a server that somebody else runs is never started, and its checks go on without a bound", async (t) => {
+  t.equal(brief(advance(life("absent"), { type: "wanted" }, NOW, WATCHED)), "absent");
+  const found = advance(life("absent"), { type: "found" }, NOW, WATCHED).life;
+  t.equal(found.startBy, null);
+  const step = advance(found, { type: "checked", run: found.run, outcome: "refused" }, NOW + 1e9, WATCHED);
+  t.equal(brief(step), "starting check#5@1000");
+});
+
+t.test("a start is tried again with growing pauses, then it has failed", async (t) => {
+  let now = NOW;
+  let step = advance(UNBORN, { type: "wanted" }, now, STARTABLE);
+  const pauses: number[] = [];
+  while (step.life.state === "starting") {
+    const { run } = step.life;
+    step = advance(step.life, { type: "exited", run, cause: "exited with code 3" }, now, STARTABLE);
+    const wake = step.actions.find((action) => action.do === "wake");
+    if (wake === undefined) break;
+    pauses.push(wake.afterMs);
+    now += wake.afterMs;
+    step = advance(step.life, { type: "due", run: wake.run }, now, STARTABLE);
+    t.strictSame(step.actions, [{ do: "start", run: wake.run }]);
+  }
+  t.strictSame(pauses, [500, 1_000], "two retries after the first start");
+  t.equal(step.life.state, "failed");
+  t.match(step.life.problem, /exited with code 3 before it was ready/);
+});
+
+t.test("a start ends at its bound, whatever it is doing then", async (t) => {
+  const late = NOW + 10_000;
+  t.equal(brief(advance(starting, EVENTS.silent!, late, STARTABLE)), "failed stop failed");
+  t.equal(brief(advance(starting, EVENTS.due!, late, STARTABLE)), "failed stop failed");
+  t.equal(
+    brief(advance(starting, EVENTS.good!, late, STARTABLE)),
+    "ready ready check@5000",
+    "ready at the last moment counts",
+  );
+  t.equal(brief(advance(starting, EVENTS.exited!, late - 100, STARTABLE)), "failed failed", "no time left for another");
+  t.equal(
+    brief(advance(starting, EVENTS.silent!, late - 50, STARTABLE)),
+    "starting check@50",
+    "the last check is at the bound",
+  );
+});
+
+t.test("checks of a start grow from 100 ms to a second", async (t) => {
+  let current = advance(starting, EVENTS.launched!, NOW, STARTABLE).life;
+  const pauses: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    const step = advance(current, EVENTS.refused!, NOW, STARTABLE);
+    const [check] = step.actions;
+    pauses.push(check?.do === "check" ? check.afterMs : Number.NaN);
+    current = step.life;
+  }
+  t.equal(pauses[0], 100);
+  t.equal(pauses.at(-1), 1_000);
+  t.strictSame(
+    pauses,
+    [...pauses].sort((one, other) => one - other),
+  );
+});
+
+t.test("three refusals in a row make a ready server unreachable, told once", async (t) => {
+  let step = advance(life("ready"), EVENTS.refused!, NOW, STARTABLE);
+  step = advance(step.life, EVENTS.refused!, NOW, STARTABLE);
+  t.equal(step.life.state, "ready");
+  step = advance(step.life, EVENTS.refused!, NOW, STARTABLE);
+  t.equal(brief(step), "unreachable unreachable check@1000");
+  t.match(step.life.problem, /refuses connections/);
+  step = advance(step.life, EVENTS.good!, NOW, STARTABLE);
+  t.equal(step.life.state, "ready");
+  t.equal(step.life.problem, null);
+});
+
+t.test("a request that comes while it drains starts it again once it has stopped", async (t) => {
+  const wanted = advance(LIVES.draining!, { type: "wanted" }, NOW, STARTABLE).life;
+  t.equal(wanted.state, "draining");
+  t.equal(brief(advance(wanted, EVENTS.stopped!, NOW, STARTABLE)), "starting start#5");
+});
+
+t.test("a process that was found again and ends before it answers is started when it was wanted", async (t) => {
+  const found = advance(UNBORN, { type: "found" }, NOW, STARTABLE).life;
+  const exited: LifeEvent = { type: "exited", run: found.run, cause: "ended" };
+  t.equal(advance(found, exited, NOW, STARTABLE).life.state, "absent");
+  const wanted = advance(found, { type: "wanted" }, NOW, STARTABLE).life;
+  const step = advance(wanted, exited, NOW, STARTABLE);
+  t.equal(step.life.state, "starting");
+  t.strictSame(
+    step.actions.map((action) => action.do),
+    ["tell", "start"],
+  );
+  t.ok((found.startBy ?? 0) - NOW >= 200_000, "it may be in the middle of a blocking call");
+});

@@ -1,0 +1,65 @@
+import { join } from "node:path";
+import t, { type Test } from "tap";
+import { systemClock } from "../../../core/runtime/clock.js";
+import { createHttpClient } from "../../../core/runtime/http.js";
+import { defineProcess } from "../../../sidecar/models/discovery/process.js";
+import { ProcessDriver } from "../../../sidecar/models/drivers/process.js";
+import { ModelServer } from "../../../sidecar/models/server.js";
+import { command, configOf, folderOf, isAlive, keepLog, linesOf, until } from "./support.js";
+
+async function serverHeldBy(t: Test, holders: Set<string>) {
+  const starts = join(folderOf(t), "starts");
+  const config = configOf({ discovery: { process: [{ name: "m", command: command("--starts", starts) }] } });
+  const [entry] = config.discovery.process;
+  const { logger } = keepLog();
+  const http = createHttpClient();
+  const dataDir = join(folderOf(t), "data");
+  const server = new ModelServer({
+    definition: defineProcess(entry!, config),
+    driver: new ProcessDriver({ name: "m", entry: entry!, dataDir, clock: systemClock, logger }),
+    rules: () => ({
+      startable: true,
+      startTimeoutMs: 20_000,
+      retryAttempts: 0,
+      probeIntervalMs: 100,
+      recheckIntervalMs: 100,
+    }),
+    clock: systemClock,
+    http,
+    logger,
+    onChange: () => {},
+    isHeld: () => holders.size > 0,
+  });
+  t.teardown(async () => {
+    await server.stop(Date.now() + 1_000);
+    await http.close();
+  });
+  await server.begin();
+  await server.ensureReady(20_000);
+  return { server, pids: () => linesOf(starts).map(Number) };
+}
+
+t.test("a server that is held drains until its last lease ends, then it is stopped", async (t) => {
+  const holders = new Set(["task 1"]);
+  const { server, pids } = await serverHeldBy(t, holders);
+  server.drain();
+  t.equal(server.entry.state, "draining");
+  await fetch(`${server.entry.url}/healthz`);
+  t.ok(isAlive(pids()[0]!), "it goes on while it is held");
+  holders.clear();
+  server.leasesEnded();
+  await until(() => server.entry.state === "absent", "its end");
+  t.notOk(isAlive(pids()[0]!));
+});
+
+t.test("a request that meets a draining server gets the next one", async (t) => {
+  const holders = new Set(["task 1"]);
+  const { server, pids } = await serverHeldBy(t, holders);
+  server.drain();
+  const waiting = server.ensureReady(20_000);
+  holders.clear();
+  server.leasesEnded();
+  t.match(await waiting, { state: "ready" });
+  t.equal(pids().length, 2);
+  t.notOk(isAlive(pids()[0]!));
+});

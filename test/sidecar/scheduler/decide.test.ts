@@ -1,0 +1,67 @@
+import t from "tap";
+import { MODEL_STATES } from "../../../core/contract/models.js";
+import { DEFAULT_ROUTES } from "../../../core/contract/routes.js";
+import { decideModelStep, isTraining, planPermits, trainingClasses } from "../../../sidecar/scheduler/decide.js";
+
+const none = new Array<number>(10).fill(0);
+const outstanding = (byPriority: Record<number, number>) => none.map((_, priority) => byPriority[priority] ?? 0);
+
+t.test("a lane asks for as many permits as it could use, and no more", async (t) => {
+  t.same(planPermits([], none, 4), []);
+  t.same(planPermits([{ priority: 5, due: 1 }], none, 4), [{ priority: 5, count: 1 }]);
+  t.same(planPermits([{ priority: 5, due: 100 }], none, 4), [{ priority: 5, count: 4 }]);
+  t.same(planPermits([{ priority: 5, due: 100 }], outstanding({ 5: 4 }), 4), []);
+  t.same(planPermits([{ priority: 5, due: 100 }], outstanding({ 5: 3 }), 4), [{ priority: 5, count: 1 }]);
+});
+
+t.test("a late urgent task gets a request of its own although the lane has asked already", async (t) => {
+  const lane = [
+    { priority: 5, due: 1_000 },
+    { priority: 0, due: 1 },
+  ];
+  t.same(planPermits(lane, outstanding({ 5: 1 }), 1), [{ priority: 0, count: 1 }]);
+  t.same(planPermits(lane, outstanding({ 0: 1, 5: 1 }), 1), [], "and only one");
+});
+
+t.test("an urgent request that is asked for serves the less urgent tasks too", async (t) => {
+  t.same(planPermits([{ priority: 5, due: 3 }], outstanding({ 0: 2 }), 2), []);
+});
+
+t.test("requests never outnumber ten per slot, whatever arrives in whatever order", async (t) => {
+  const asked = [...none];
+  const due = [...none];
+  for (let round = 0; round < 5_000; round++) {
+    due[(round * 7) % 10]! += 1;
+    const lane = due.map((count, priority) => ({ priority, due: count }));
+    for (const { priority, count } of planPermits(lane, asked, 2)) asked[priority]! += count;
+  }
+  t.ok(asked.reduce((sum, each) => sum + each, 0) <= 20);
+});
+
+t.test("what happens to a model's due tasks, for every state", async (t) => {
+  const steps = Object.fromEntries(
+    MODEL_STATES.map((state) => [state, [decideModelStep(state, true, 0, 1), decideModelStep(state, false, 0, 1)]]),
+  );
+  t.same(steps, {
+    absent: ["start", "wait"],
+    starting: ["start", "wait"],
+    ready: ["dispatch", "dispatch"],
+    draining: ["wait", "wait"],
+    unreachable: ["start", "wait"],
+    failed: ["start", "wait"],
+  });
+  t.equal(decideModelStep(undefined, false, 999, 1_000), "wait", "a container that restarts is away for a moment");
+  t.equal(decideModelStep(undefined, false, 1_000, 1_000), "fail");
+});
+
+t.test("only classes all of whose routes are trainings hold training slots", async (t) => {
+  t.same([...trainingClasses(DEFAULT_ROUTES)], ["training"]);
+  const mixed = { ...DEFAULT_ROUTES, process_bulk: { mode: "queue", class: "training" } as const };
+  t.same([...trainingClasses(mixed)], [], "a class that also has inference is not one");
+  const moved = { ...DEFAULT_ROUTES, evaluate: { mode: "queue", class: "batch" } as const };
+  t.same([...trainingClasses(moved)], ["training"]);
+  t.ok(isTraining("train_supervised"));
+  t.ok(isTraining("evaluate"));
+  t.notOk(isTraining("process"));
+  t.notOk(isTraining("toString"));
+});

@@ -1,0 +1,141 @@
+import { setImmediate as tick } from "node:timers/promises";
+import t from "tap";
+import { createPermits, type Permit, type PermitRequest } from "../../../sidecar/scheduler/limiter.js";
+
+const call = (changes: Partial<PermitRequest> = {}): PermitRequest => ({
+  model: "a",
+  class: "batch",
+  priority: 5,
+  training: false,
+  concurrency: 1,
+  ...changes,
+});
+
+/** Lets everything that can be granted be granted. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 60; turn++) await tick();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+}
+
+t.test("a model gets its own number of calls at a time, all models together the global number", async (t) => {
+  const permits = createPermits({ maxConcurrentTasks: 3, budgets: new Map() });
+  t.teardown(() => permits.stop());
+  const granted: string[] = [];
+  const held: Permit[] = [];
+  for (const model of ["a", "a", "b", "b", "c", "d"]) {
+    permits.request(call({ model })).then((permit) => {
+      granted.push(model);
+      held.push(permit);
+    });
+  }
+  await settle();
+  t.same(granted, ["a", "b", "c"]);
+  held[2]!.release();
+  held[2]!.release();
+  await settle();
+  t.same(granted, ["a", "b", "c", "d"], "one freed slot lets one in, also when it is freed twice");
+  for (let each = 0; each < held.length; each++) held[each]!.release();
+  await settle();
+  t.equal(granted.length, 6);
+});
+
+t.test("the more urgent waits less", async (t) => {
+  const permits = createPermits({ maxConcurrentTasks: 4, budgets: new Map() });
+  t.teardown(() => permits.stop());
+  const first = await permits.request(call());
+  const order: number[] = [];
+  for (const priority of [7, 5, 0, 9]) {
+    permits.request(call({ priority })).then((permit) => {
+      order.push(priority);
+      permit.release();
+    });
+  }
+  await settle();
+  t.same(order, []);
+  first.release();
+  await settle();
+  t.same(order, [0, 5, 7, 9]);
+});
+
+t.test("a class's budget is spent by starts, and an unused permit gives it back", async (t) => {
+  const permits = createPermits({
+    maxConcurrentTasks: 10,
+    budgets: new Map([["batch", { amount: 2, refreshMs: 3_600_000 }]]),
+  });
+  t.teardown(() => permits.stop());
+  let granted = 0;
+  const count = (permit: Permit) => {
+    granted++;
+    return permit;
+  };
+  const one = await permits.request(call({ model: "a" })).then(count);
+  (await permits.request(call({ model: "b" })).then(count)).releaseUnused();
+  await permits.request(call({ model: "c" })).then(count);
+  permits.request(call({ model: "d" })).then(count, () => {});
+  await settle();
+  t.equal(granted, 3, "two starts were used, one was given back");
+  one.release();
+  await settle();
+  t.equal(granted, 3, "an ended call does not refill the budget");
+  t.equal(
+    (await permits.request(call({ model: "d", class: "interactive" }))) !== null,
+    true,
+    "another class has its own",
+  );
+});
+
+t.test(
+  "a training keeps its model's one training slot and gives the call's slots back once it is accepted",
+  async (t) => {
+    const permits = createPermits({ maxConcurrentTasks: 1, budgets: new Map() });
+    t.teardown(() => permits.stop());
+    const training = await permits.request(call({ training: true, class: "training" }));
+    training.releaseCall();
+    const inference = await permits.request(call());
+    let second: Permit | undefined;
+    permits.request(call({ training: true, class: "training" })).then((permit) => {
+      second = permit;
+    });
+    inference.release();
+    await settle();
+    t.equal(second, undefined, "one training at a time");
+    training.release();
+    await settle();
+    t.ok(second);
+    second?.release();
+  },
+);
+
+t.test("a caller that gave up gives its permit back at once, and stop refuses who still waits", async (t) => {
+  const permits = createPermits({ maxConcurrentTasks: 1, budgets: new Map() });
+  const first = await permits.request(call());
+  const gone = new AbortController();
+  const abandoned = permits.request(call(), gone.signal);
+  const waiting = permits.request(call({ model: "b" }));
+  gone.abort(new Error("hung up"));
+  first.release();
+  await t.rejects(abandoned, { message: "hung up" });
+  (await waiting).release();
+  const last = await permits.request(call());
+  const late = permits.request(call({ model: "c" }));
+  await settle();
+  await permits.stop();
+  await t.rejects(late, { code: "SHUTTING_DOWN" });
+  await t.rejects(permits.request(call()), { code: "SHUTTING_DOWN" });
+  last.release();
+});
+
+t.test("a changed number of global slots takes effect for what waits", async (t) => {
+  const permits = createPermits({ maxConcurrentTasks: 1, budgets: new Map() });
+  t.teardown(() => permits.stop());
+  await permits.request(call({ model: "a" }));
+  let second = false;
+  permits.request(call({ model: "b" })).then(() => {
+    second = true;
+  });
+  await settle();
+  t.notOk(second);
+  await permits.reconfigure({ maxConcurrentTasks: 2, budgets: new Map() });
+  await settle();
+  t.ok(second);
+});
