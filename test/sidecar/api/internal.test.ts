@@ -41,6 +41,17 @@ t.test("a submission is durable, byte for byte, whatever its content type says",
   await t.resolves(blobs.open(payload, { verify: true }));
 });
 
+t.test("no limit of the server's own stands in a large body's way, with or without a content type", async (t) => {
+  const { ask, store } = await startApp(t);
+  for (const type of [{}, { "content-type": "text/plain;;" }, { "content-type": "application/json" }]) {
+    const sent = submission();
+    const headers = { ...type, [SUBMISSION_HEADER]: encodeInternal(sent) };
+    t.equal((await ask("POST", "/internal/tasks", { headers, body: Buffer.alloc(5_000_000, "{") })).status, 201);
+    t.ok(store.get(sent.uuid));
+  }
+  t.equal(store.countWaiting().bytes, 15_000_000);
+});
+
 t.test("what is refused leaves nothing behind", async (t) => {
   const { ask, call, submit, store, dataDir, socketPath } = await startApp(t, {
     config: { proxy: { max_body_size: 100_000, timeouts: { body: "100ms" } }, scheduler: { queue: { max_tasks: 2 } } },
