@@ -6,7 +6,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Config } from "../config/schema.js";
 import { asSluiceError, SluiceError } from "../core/contract/errors.js";
-import { unavailableMessage } from "../core/contract/models.js";
 import { classify, type RouteRule, TASK_TYPES } from "../core/contract/routes.js";
 import type { HttpClient } from "../core/runtime/http.js";
 import type { Logger } from "../core/runtime/logger.js";
@@ -15,7 +14,7 @@ import { divertTask } from "./admit/divert.js";
 import { acquireGate } from "./admit/gate.js";
 import type { AdmitContext } from "./context.js";
 import { answerError, answerErrorOnSocket } from "./forward/answer-error.js";
-import { type Failure, failureError } from "./forward/failures.js";
+import { failureError } from "./forward/failures.js";
 import { requestHead } from "./forward/headers.js";
 import type { Forwarder } from "./forward/http.js";
 import { EarlySocket, type Upgrader } from "./forward/websocket.js";
@@ -23,6 +22,7 @@ import { answerHealth, LIVE, metricsAnswer, readiness, sidecarHealth } from "./h
 import type { Door } from "./listeners.js";
 import type { ProxyMetrics } from "./metrics.js";
 import { decideReadiness, ensureReady, notReadyError } from "./on-demand.js";
+import { causeCode, methodNotAllowed, sidecarError, unavailable, unknownModel } from "./refusals.js";
 import { requestIdOf } from "./request-id.js";
 import type { Route, RouteFollower, RouteView } from "./route-table.js";
 import {
@@ -70,7 +70,6 @@ interface Visit<Res> {
 type HttpVisit = Visit<ServerResponse>;
 
 const SIDECAR_ORIGIN = "http://sidecar";
-const SHOWN_NAME_CHARACTERS = 64;
 
 export class App {
   readonly #parts: AppParts;
@@ -470,10 +469,6 @@ function parseRequest(req: IncomingMessage): RequestTarget {
   return parseTarget(url);
 }
 
-function methodNotAllowed(message: string): SluiceError {
-  return new SluiceError("METHOD_NOT_ALLOWED", message);
-}
-
 function hostAlias(view: RouteView, host: string | undefined): string | null {
   if (host === undefined || view.hostAliases.size === 0) return null;
   return view.hostAliases.get(host.replace(/:\d*$/, "").toLowerCase()) ?? null;
@@ -492,41 +487,4 @@ function taskName(context: AdmitContext): string {
   if (context.cmgTask !== null) return Object.hasOwn(TASK_TYPES, context.cmgTask) ? context.cmgTask : "unknown";
   const name = context.path.slice(1);
   return Object.hasOwn(TASK_TYPES, name) ? name : "other";
-}
-
-function unavailable(name: string, view: RouteView): SluiceError {
-  return new SluiceError("MODEL_UNAVAILABLE", unavailableMessage(shown(name), view.snapshot.models));
-}
-
-function unknownModel(target: ModelTarget, view: RouteView): SluiceError {
-  if (view.snapshot.version === 0) {
-    const words = `the sidecar, which knows whether there is a model '${shown(target.name)}', has not been heard of yet`;
-    return new SluiceError("SIDECAR_UNAVAILABLE", words, { retryAfterMs: 2_000 });
-  }
-  if (target.path === "/info") return unavailable(target.name, view);
-  return new SluiceError(
-    "MODEL_UNKNOWN",
-    `there is no model '${shown(target.name)}' among the ${view.snapshot.models.length} known ones`,
-  );
-}
-
-/** A caller's own word, fit for a message. */
-function shown(name: string): string {
-  return name.slice(0, SHOWN_NAME_CHARACTERS).replace(/[^\x20-\x7e]/g, "?");
-}
-
-function sidecarError(failure: Failure): SluiceError {
-  if (failure.kind !== "refused" && failure.kind !== "connect-timeout" && failure.kind !== "cut") {
-    return failureError(failure, "the sidecar");
-  }
-  return new SluiceError("SIDECAR_UNAVAILABLE", "the part of Sluice that answers this is not running", {
-    cause: failure.cause,
-    retryAfterMs: 2_000,
-  });
-}
-
-/** The system's word for what happened; never a text that came from outside. */
-function causeCode(error: SluiceError): string | undefined {
-  const { code } = (error.cause ?? {}) as { code?: unknown };
-  return typeof code === "string" ? code : undefined;
 }

@@ -1,9 +1,12 @@
 import t from "tap";
 import { call, poll, RawClient, startBefore, startHttp, startProxy } from "./rig.js";
+import { entry, startBoth } from "./sidecar-wire.js";
 
 t.test("an unknown model is 404 that says where to look, and CMG's 503 where CMG's clients ask", async (t) => {
   const upstream = await startHttp(t, (_req, res) => res.end());
-  const { url } = await startBefore(t, upstream);
+  const { wire, url } = await startBoth(t);
+  wire.publish([entry("m", upstream.port)]);
+  while ((await call(`${url}/models/m/x`)).status !== 200);
   const plain = await call(`${url}/models/nobody/process`, { method: "POST", body: "x" });
   t.match(
     [plain.status, JSON.parse(plain.body)],

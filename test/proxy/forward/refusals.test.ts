@@ -99,10 +99,10 @@ t.test("a refusal in the middle of a big upload is read by a client that only wr
   const { port } = await startProxy(t);
   const body = "a".repeat(200_000);
   const client = new RawClient(t, port).send(
-    `POST /models/nobody/process HTTP/1.1\r\nContent-Length: ${body.length}\r\n${HEAD}`,
+    `POST /models/%2e/process HTTP/1.1\r\nContent-Length: ${body.length}\r\n${HEAD}`,
   );
   client.send(body);
-  t.match(await client.closed(), /^HTTP\/1\.1 404 [\s\S]*MODEL_UNKNOWN/);
+  t.match(await client.closed(), /^HTTP\/1\.1 400 [\s\S]*BAD_PATH/);
   t.equal(client.error, null, "no reset");
 });
 
@@ -235,9 +235,9 @@ t.test("Expect: 100-continue is answered by us when the body is wanted, and not 
   await client.until(/200 OK[\s\S]*hi$/);
   t.same(expects, [undefined]);
   const refused = new RawClient(t, port).send(
-    `POST /models/x/process HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n${HEAD}`,
+    `POST /models/%2e/process HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n${HEAD}`,
   );
-  t.match(await refused.until('"detail"'), /^HTTP\/1\.1 404 /, "a refusal comes in place of the 100");
+  t.match(await refused.until('"detail"'), /^HTTP\/1\.1 400 /, "a refusal comes in place of the 100");
 });
 
 t.test("an offer to upgrade to anything but WebSocket is passed over, body and all", async (t) => {

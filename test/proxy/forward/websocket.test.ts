@@ -91,7 +91,7 @@ t.test("a handshake with a model server that is away, unknown or silent is answe
   });
   for (const [name, status, code] of [
     ["away", 502, "UPSTREAM_REFUSED"],
-    ["nobody", 404, "MODEL_UNKNOWN"],
+    ["nobody", 503, "SIDECAR_UNAVAILABLE"],
     ["silent", 504, "UPSTREAM_TIMEOUT"],
   ] as const) {
     const client = new RawClient(t, port).send(`GET /models/${name}/stream/ws HTTP/1.1\r\n${HANDSHAKE}`);
