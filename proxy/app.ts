@@ -75,6 +75,7 @@ const SHOWN_NAME_CHARACTERS = 64;
 export class App {
   readonly #parts: AppParts;
   readonly #logsRequests: boolean;
+  #held = 0;
 
   constructor(parts: AppParts) {
     this.#parts = parts;
@@ -108,6 +109,11 @@ export class App {
     });
   }
 
+  /** Requests that are answered or waited for here, not (yet) forwarded. */
+  get held(): number {
+    return this.#held;
+  }
+
   /** What this process has counted. */
   ownMetrics(): MetricObject[] {
     const { metrics, models, upgrader, routes } = this.#parts;
@@ -135,6 +141,7 @@ export class App {
   #toOwn(visit: HttpVisit, route: OwnRoute): void {
     const { req, res, requestId } = visit;
     if (visit.method !== "GET" && visit.method !== "HEAD") throw methodNotAllowed("use GET");
+    this.#hold(res);
     res.once("close", () => this.#account(visit, res.statusCode, null));
     switch (route) {
       case "livez":
@@ -230,7 +237,7 @@ export class App {
       this.#forward(visit, request, target, { route, queueMs: 0 });
       return;
     }
-    const gone = goneSignal(visit.res);
+    const gone = this.#hold(visit.res);
     this.#ready(route, gone)
       .then((ready) => this.#forward(visit, request, target, { route: ready, queueMs: 0 }))
       .catch((caught: unknown) => this.#refuse(visit, caught));
@@ -250,7 +257,7 @@ export class App {
   }
 
   async #gate(visit: HttpVisit, request: RequestTarget, target: ModelTarget, context: AdmitContext): Promise<void> {
-    const gone = goneSignal(visit.res);
+    const gone = this.#hold(visit.res);
     const permit = await acquireGate(context);
     if (gone.aborted) {
       permit.release();
@@ -292,8 +299,8 @@ export class App {
       queueMs,
       startBody: () => startBody(visit),
       errorOf: (failure) => failureError(failure, `model '${route.entry.name}'`),
-      done: ({ status, upstreamMs, error }) => {
-        const tookMs = performance.now() - visit.receivedAtMs;
+      done: ({ status, upstreamMs, endedAtMs, error }) => {
+        const tookMs = endedAtMs - visit.receivedAtMs;
         this.#parts.metrics.observe(route.entry.name, tookMs - upstreamMs - queueMs, upstreamMs);
         this.#account(visit, status, error);
       },
@@ -344,6 +351,7 @@ export class App {
 
   #divert(visit: HttpVisit, context: AdmitContext): void {
     const { res } = visit;
+    this.#hold(res);
     res.once("close", () => {
       if (visit.isAccounted) return;
       const status = res.writableFinished ? res.statusCode : 499;
@@ -384,6 +392,17 @@ export class App {
   }
 
   // Refusals and accounts
+
+  /** Counts a request that a drain must wait for; the signal aborts when its connection is done or gone. */
+  #hold(res: ServerResponse): AbortSignal {
+    const gone = new AbortController();
+    this.#held += 1;
+    res.once("close", () => {
+      this.#held -= 1;
+      gone.abort();
+    });
+    return gone.signal;
+  }
 
   #checkBodySize(req: IncomingMessage): void {
     const { max_body_size: maxBytes } = this.#parts.config.proxy;
@@ -467,12 +486,6 @@ function peerOf(req: IncomingMessage): string {
 /** Answers a waiting `Expect: 100-continue` when the body is about to be read, not before. */
 function startBody(visit: HttpVisit): void {
   if (visit.expectsContinue && !visit.res.headersSent && !visit.res.destroyed) visit.res.writeContinue();
-}
-
-function goneSignal(res: ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  res.once("close", () => gone.abort());
-  return gone.signal;
 }
 
 function taskName(context: AdmitContext): string {

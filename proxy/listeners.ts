@@ -24,16 +24,10 @@ export class Listeners {
   readonly #options: ListenersOptions;
   readonly #servers = new Set<http.Server>();
   readonly #aliases = new Map<number, AliasPort>();
-  #answering = 0;
   #isClosed = false;
 
   constructor(options: ListenersOptions) {
     this.#options = options;
-  }
-
-  /** Requests whose answers are not out yet, whoever makes them. */
-  get answering(): number {
-    return this.#answering;
   }
 
   get aliasPorts(): ReadonlyMap<string, number> {
@@ -106,14 +100,6 @@ export class Listeners {
 
   #create(door: Door): http.Server {
     const server = this.#options.create(door);
-    const counted = (_req: unknown, res: http.ServerResponse) => {
-      this.#answering += 1;
-      res.once("close", () => {
-        this.#answering -= 1;
-      });
-    };
-    server.prependListener("request", counted);
-    server.prependListener("checkContinue", counted);
     this.#servers.add(server);
     return server;
   }

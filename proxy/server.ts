@@ -92,7 +92,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     logger,
     create: (door) => createServer(app, config, door),
   });
-  const inFlight = () => models.inFlight + sidecar.inFlight + upgrader.open + listeners.answering;
+  const inFlight = () => models.inFlight + sidecar.inFlight + upgrader.open + app.held;
   const address = await listeners.open(options.listen.port);
   releasers.push("ports", () => listeners.destroy());
   const follow = (view: RouteView) => {
@@ -192,8 +192,12 @@ function asPlainRequest(server: http.Server, req: http.IncomingMessage, socket: 
   server.emit("connection", socket);
 }
 
+/** Connections that got such an answer: what else they send is read and forgotten. */
+const refused = new WeakSet<Socket>();
+
 /** What node's parser refuses gets our envelope too, unless another answer is already on its way. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (refused.has(socket)) return;
   const { _httpMessage: answering } = socket as { _httpMessage?: http.ServerResponse | null };
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
@@ -204,6 +208,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroySoon();
     return;
   }
+  refused.add(socket);
   answerErrorOnSocket(socket, clientError(error.code ?? "", answering !== undefined && answering !== null), "-");
 }
 

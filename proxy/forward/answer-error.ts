@@ -90,8 +90,12 @@ export function answerErrorOnSocket(socket: Socket, error: SluiceError, requestI
   const { headers, body } = errorAnswer(error, requestId);
   let head = `HTTP/1.1 ${error.status} ${reason(error)}\r\n`;
   for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`;
-  socket.write(Buffer.concat([Buffer.from(`${head}connection: close\r\n\r\n`, "latin1"), body]));
-  socket.destroySoon();
+  socket.end(Buffer.concat([Buffer.from(`${head}connection: close\r\n\r\n`, "latin1"), body]));
+  // Closing with bytes unread would reset the connection, and the answer with it.
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  timer.unref();
+  socket.once("close", () => clearTimeout(timer));
 }
 
 /** Any token will do as a reason phrase; the code says most. */

@@ -14,6 +14,8 @@ export interface Outcome {
   /** What the client saw; 499 when it had left. */
   readonly status: number;
   readonly upstreamMs: number;
+  /** `performance.now()` */
+  readonly endedAtMs: number;
   /** Ours, when the server did not finish its own answer. */
   readonly error: SluiceError | null;
 }
@@ -42,6 +44,7 @@ export interface UpstreamRequest {
   readonly method: string;
   readonly headers: string[];
   readonly body: Buffer | ClientBody | null;
+  readonly isStream: boolean;
 }
 
 /** What the owner of the pools does for an exchange. */
@@ -84,8 +87,8 @@ export class Exchange {
   }
 
   start(): void {
-    this.#movedAtMs = performance.now();
-    this.#res.once("close", this.#onClientClose);
+    this.#movedAtMs = this.#options.receivedAtMs;
+    this.#res.on("close", this.#onClientClose);
     const source = bodySourceOf(this.#req);
     if (source.kind === "none") {
       this.#send(null);
@@ -125,7 +128,7 @@ export class Exchange {
   #send(body: Buffer | ClientBody | null): void {
     const { path, method, headers } = this.#options;
     this.#sentAtMs = performance.now();
-    this.#host.dispatch({ path, method, headers, body }, this);
+    this.#host.dispatch({ path, method, headers, body, isStream: body === this.#body && body !== null }, this);
   }
 
   // undici's handler
@@ -157,14 +160,14 @@ export class Exchange {
   }
 
   onData(chunk: Buffer): boolean {
-    this.#movedAtMs = performance.now();
     if (!this.#hasWritten && chunk.length === this.#head?.contentLength) {
       this.#only = chunk;
       return true;
     }
+    this.#movedAtMs = performance.now();
     this.#hasWritten = true;
     if (this.#res.write(chunk)) return true;
-    this.#res.once("drain", this.#onDrain);
+    this.#res.once("drain", () => this.#onDrain());
     return false;
   }
 
@@ -241,10 +244,10 @@ export class Exchange {
     this.#report(499, this.#options.errorOf({ kind: "client-gone", cause: undefined }));
   };
 
-  readonly #onDrain = (): void => {
+  #onDrain(): void {
     this.#movedAtMs = performance.now();
     if (!this.#isOver) this.#resume?.();
-  };
+  }
 
   #fail(error: SluiceError): void {
     if (this.#isOver) return;
@@ -284,8 +287,9 @@ export class Exchange {
   }
 
   #report(status: number, error: SluiceError | null): void {
-    const upstreamMs = this.#sentAtMs === 0 ? 0 : performance.now() - this.#sentAtMs;
-    this.#options.done({ status, upstreamMs, error });
+    const endedAtMs = performance.now();
+    const upstreamMs = this.#sentAtMs === 0 ? 0 : endedAtMs - this.#sentAtMs;
+    this.#options.done({ status, upstreamMs, endedAtMs, error });
   }
 }
 

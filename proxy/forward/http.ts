@@ -107,13 +107,16 @@ class Server implements ExchangeHost {
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEAD_BYTES,
       headersTimeout: options.responseTimeoutMs,
-      // Silence inside bodies is ours to watch: undici does not watch a client that sends or reads nothing.
-      bodyTimeout: 0,
+      // Silence inside bodies is ours to watch: undici does not watch a client that sends or reads nothing. Its own bound stands
+      // behind ours; equal to the one above, as by default, it also spares undici a new timer for every answer.
+      bodyTimeout: Math.max(options.idleTimeoutMs, options.responseTimeoutMs),
     });
   }
 
   dispatch(request: UpstreamRequest, handler: Exchange): void {
-    this.#pool.dispatch(request, handler);
+    // A stream that answers now and then may be silent for as long as its request moves.
+    if (request.isStream) this.#pool.dispatch({ ...request, bodyTimeout: 0 }, handler);
+    else this.#pool.dispatch(request, handler);
   }
 
   isFromUsedConnection(error: unknown): boolean {

@@ -95,11 +95,11 @@ function prepareClaim(db: Database): Record<string, Write> {
   const byClassCount = new Map<number, Statement<TaskRecord>>();
   // Each class contributes the head of its lane from the index of what is ready, and what has become due from the index of the rest.
   const statement = (classCount: number): Statement<TaskRecord> => {
-    const head = (due: string, order: string) => `SELECT * FROM (SELECT seq, priority FROM tasks
-      WHERE status = 'pending' AND ${due} AND model = ? AND class = ? ORDER BY ${order} LIMIT 1)`;
+    const head = (index: string, due: string) => `SELECT * FROM (SELECT seq, priority FROM tasks INDEXED BY ${index}
+      WHERE status = 'pending' AND ${due} AND model = ? AND class = ? ORDER BY priority, seq LIMIT 1)`;
     const heads = Array.from({ length: classCount }, () => [
-      head("not_before_ms = 0", "priority, seq"),
-      head("not_before_ms > 0 AND not_before_ms <= ?", "priority, seq"),
+      head("tasks_ready", "not_before_ms = 0"),
+      head("tasks_later", "not_before_ms > 0 AND not_before_ms <= ?"),
     ]).flat();
     return db.prepare(
       `UPDATE tasks SET status = 'scheduled', attempt = attempt + 1, not_before_ms = 0, attempt_at_ms = ?,
@@ -168,7 +168,7 @@ function prepareEnds(db: Database): Record<string, Write> {
     `INSERT INTO attempts (seq, attempt, ended_at_ms, outcome) SELECT seq, ?, ?, 'refused' FROM tasks WHERE uuid = ?`,
   );
   const overdue: Statement<{ uuid: string }> = db.prepare(
-    `SELECT uuid FROM tasks WHERE status = 'pending' AND deadline_at_ms IS NOT NULL AND deadline_at_ms <= ?
+    `SELECT uuid FROM tasks INDEXED BY tasks_deadline WHERE status = 'pending' AND deadline_at_ms IS NOT NULL AND deadline_at_ms <= ?
      ORDER BY deadline_at_ms LIMIT ${EXPIRE_AT_MOST}`,
   );
   const endAttempt = prepareEndAttempt(db);

@@ -104,6 +104,10 @@ t.test("of overlapping spans the longest wins, then the earliest", async (t) => 
     kept.map(({ id }) => id),
     ["a", "c", "e"],
   );
+  t.strictSame(
+    resolveOverlaps([span(0, 3, "short"), span(2, 10, "long")]).map(({ id }) => id),
+    ["long"],
+  );
 });
 
 t.test("hostile text does not make it slow", async (t) => {

@@ -112,6 +112,50 @@ t.test("events pair with the documents of the same client", async (t) => {
   t.equal((await fetch(`${server.url}/stream/sse/events`)).status, 422);
 });
 
+t.test("two event connections of one client share its events", async (t) => {
+  const streams = await Promise.all([1, 2].map(() => fetch(`${server.url}/stream/sse/events?client_id=twice`)));
+  const readers = streams.map(({ body }) => body!.pipeThrough(new TextDecoderStream()).getReader());
+  for (const reader of readers) t.equal((await reader.read()).value, ": connected\n\n");
+  await fetch(`${server.url}/stream/sse/process?client_id=twice`, {
+    method: "POST",
+    headers: NDJSON,
+    body: '{"text":"asthma"}\n',
+  });
+  const told = await Promise.all(
+    readers.map(async (reader) => {
+      let text = "";
+      while (text.split("\n\n").length < 3) text += (await reader.read()).value;
+      await reader.cancel();
+      return text.match(/started|annotation|all_completed|completed/gu);
+    }),
+  );
+  t.strictSame(told, [
+    ["started", "completed"],
+    ["annotation", "all_completed"],
+  ]);
+});
+
+t.test("a listener that does not read holds the sender back instead of filling the memory", async (t) => {
+  const events = await fetch(`${server.url}/stream/sse/events?client_id=slow`);
+  const lines = `${JSON.stringify({ text: "asthma ".repeat(2_000) })}\n`.repeat(40);
+  let done = false;
+  const processed = fetch(`${server.url}/stream/sse/process?client_id=slow`, {
+    method: "POST",
+    headers: NDJSON,
+    body: lines,
+  }).then((response) => {
+    done = true;
+    return response.status;
+  });
+  t.notOk(await Promise.race([processed.then(() => done), pause(700).then(() => done)]), "the sender waits");
+  let tail = "";
+  for await (const chunk of events.body!) {
+    tail = (tail + Buffer.from(chunk).toString("latin1")).slice(-200);
+    if (tail.includes("all_completed")) break;
+  }
+  t.equal(await processed, 202);
+});
+
 t.test("generated text is the same every time, whole or word by word", async (t) => {
   const ask = async (path: string) => {
     const response = await fetch(server.url + path, {

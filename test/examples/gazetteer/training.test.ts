@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import t from "tap";
@@ -198,6 +198,16 @@ t.test(
     }
   },
 );
+
+t.test("a training whose result cannot be kept has failed and says why", async (t) => {
+  const dataDir = t.testdir();
+  const server = await start(t, "--data-dir", dataDir, "--train-doc-ms", "20");
+  await send(server, "/train_supervised?tracking_id=gone", EXPORT);
+  await rm(dataDir, { recursive: true });
+  await writeFile(dataDir, "a file where the folder was");
+  t.match(await waitForEnd(server, "gone"), { status: "FAILED", tags: { exception: /ENOTDIR|EEXIST/ } });
+  t.match(await annotate(server, "hypertension"), [{ label_id: "38341003" }], "what is not kept is not served");
+});
 
 t.test("a damaged version keeps the server from starting", async (t) => {
   const file = join(t.testdir(), "v.json");

@@ -34,6 +34,7 @@ t.test("what node's parser refuses, and the shapes of request smuggling, are ans
     ["a bad length", "POST /models/m/x HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400],
     ["path tricks", `GET /models/m/%2e%2e/x HTTP/1.1\r\n${HEAD}`, 400],
     ["17 KiB of headers", `GET /models/m/x HTTP/1.1\r\nX: ${"a".repeat(17 * 1024)}\r\n${HEAD}`, 431],
+    ["300 KiB of headers", `GET /models/m/x HTTP/1.1\r\nX: ${"a".repeat(300 * 1024)}\r\n${HEAD}`, 431],
     ["CONNECT", `CONNECT h:1 HTTP/1.1\r\n${HEAD}`, 405],
     ["OPTIONS *", `OPTIONS * HTTP/1.1\r\n${HEAD}`, 405],
   ] as const) {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -75,7 +75,12 @@ function tests(docker: TestDocker): void {
       labels: { [LABEL]: "gazetteer", [PROJECT]: "cms" },
       network: NETWORK,
       stopSignal: "SIGKILL",
-      binds: [`${GAZETTEER}:/app/gazetteer:ro`, `${join(PACKAGE_ROOT, "package.json")}:/app/package.json:ro`],
+      binds: [
+        `${GAZETTEER}:/app/gazetteer:ro`,
+        `${join(PACKAGE_ROOT, "package.json")}:/app/package.json:ro`,
+        // Its one library.
+        `${realpathSync(join(PACKAGE_ROOT, "node_modules/ws"))}:/app/node_modules/ws:ro`,
+      ],
     });
     t.teardown(() => container.remove({ force: true }));
     const { catalogue } = await startCatalogue(t, configFor(docker));
