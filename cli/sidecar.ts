@@ -36,7 +36,9 @@ export function sidecar(flags: GlobalFlags): Promise<void> {
 async function load(flags: GlobalFlags) {
   const fallback = isSupervised() ? await configFromSupervisor() : undefined;
   try {
-    return { loaded: loadConfiguration(flags), problem: undefined };
+    const loaded = loadConfiguration(flags);
+    // The supervisor has told the warnings already.
+    return { loaded: isSupervised() ? { ...loaded, warnings: [] } : loaded, problem: undefined };
   } catch (caught) {
     if (!(caught instanceof ConfigError) || fallback === undefined) throw caught;
     return {

@@ -25,6 +25,8 @@ export class RunningServe {
     this.child = spawn(process.execPath, [program, ...args], {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
+      // A process group of its own, as a shell gives it: Ctrl-C reaches all of it.
+      detached: true,
     });
     createInterface({ input: this.child.stdout! }).on("line", (line) => {
       if (line.startsWith("{")) this.lines.push(JSON.parse(line) as Announcement);
