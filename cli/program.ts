@@ -48,18 +48,26 @@ Exit codes:
 Every setting: docs/configuration.md. Every command: docs/cli.md.`;
 
 export function createProgram(actions: Actions, version: string): Command {
-  const program = new Command("sluice")
+  const program = withFileFlags(new Command("sluice"))
     .description("One door in front of a team's model servers: light requests pass, heavy work is written down first.")
     .version(version, "-V, --version")
     .exitOverride()
     .showHelpAfterError("Try --help.")
     .enablePositionalOptions()
-    .addHelpText("after", EXAMPLES);
+    .addHelpText("after", EXAMPLES)
+    .hook("preAction", useFlagsBeforeTheName);
   addServers(program, actions);
   addModels(program, actions);
   addSubmit(program, actions);
   addTasks(program, actions);
   return program.addCommand(configCommand());
+}
+
+/** `sluice --config FILE serve` means what `sluice serve --config FILE` means; the flag nearer to the end wins. */
+function useFlagsBeforeTheName(program: Command, command: Command): void {
+  for (const [name, value] of Object.entries(program.opts())) {
+    if (command.getOptionValue(name) === undefined) command.setOptionValue(name, value);
+  }
 }
 
 function addServers(program: Command, actions: Actions): void {
