@@ -71,6 +71,9 @@ type HttpVisit = Visit<ServerResponse>;
 
 const SIDECAR_ORIGIN = "http://sidecar";
 
+/** Made once: an abort without a reason makes an exception with a stack each time. */
+const CLOSED = new SluiceError("CLIENT_GONE", "the connection is closed");
+
 export class App {
   readonly #parts: AppParts;
   readonly #logsRequests: boolean;
@@ -398,7 +401,7 @@ export class App {
     this.#held += 1;
     res.once("close", () => {
       this.#held -= 1;
-      gone.abort();
+      gone.abort(CLOSED);
     });
     return gone.signal;
   }

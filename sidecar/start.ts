@@ -110,6 +110,7 @@ async function start(
       catalogue,
       gate,
       cancelTraining: attempts.cancelTraining,
+      anticipate: dispatcher.anticipate,
       wake: dispatcher.wake,
       config: () => config,
       onConfigChange: (listener) => {

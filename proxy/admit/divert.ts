@@ -2,12 +2,13 @@
  * The life of a heavy request in the proxy: read what the caller wants, stream the body to the sidecar, and answer as asked once
  * the task is durable: hold the line, hold it for a while, or answer at once with the task's id.
  */
+import type { IncomingMessage } from "node:http";
 import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import { encodeInternal, SUBMISSION_HEADER } from "../../core/contract/internal-api.js";
 import type { Submission, Submitted } from "../../core/contract/tasks.js";
 import type { HttpClient } from "../../core/runtime/http.js";
 import type { AdmitContext } from "../context.js";
-import { ClientBody } from "../forward/request-body.js";
+import { arrivedBody, ClientBody } from "../forward/request-body.js";
 import { hangUpSignal } from "./hang-up.js";
 import { awaitAnswer, fromEnvelope, replay } from "./hold.js";
 import type { AnswerPreference } from "./preferences.js";
@@ -17,10 +18,10 @@ import { describeSubmission } from "./submission.js";
 export async function divertTask(context: AdmitContext): Promise<void> {
   const { sidecar } = context;
   const { submission, preference } = describeSubmission(context);
-  const hungUp = hangUpSignal(context);
-  const submitted = await submit(sidecar, context, submission, hungUp);
+  const submitted = await submit(context, submission);
   if (preference.mode === "task") return answerSubmitted(context, submitted);
   if (preference.mode === "async") return answerAccepted(context, submitted, preference);
+  const hungUp = hangUpSignal(context);
   try {
     const held = await awaitAnswer(sidecar, submitted.uuid, preference.waitMs, hungUp);
     if (held.kind === "answer") return await replay(context, submitted.uuid, held, hungUp);
@@ -32,13 +33,13 @@ export async function divertTask(context: AdmitContext): Promise<void> {
   }
 }
 
-async function submit(
-  sidecar: HttpClient,
-  context: AdmitContext,
-  submission: Submission,
-  signal: AbortSignal,
-): Promise<Submitted> {
-  const length = context.req.headers["content-length"];
+async function submit(context: AdmitContext, submission: Submission): Promise<Submitted> {
+  const { req, sidecar } = context;
+  const length = req.headers["content-length"];
+  context.startBody();
+  const whole = length === undefined ? null : arrivedBody(req, Number(length));
+  // A body that is here already needs nobody to watch its sender.
+  const signal = whole === null ? hangUpSignal(context) : undefined;
   try {
     const answer = await sidecar.call({
       method: "POST",
@@ -49,26 +50,25 @@ async function submit(
         "x-request-id": context.requestId,
         ...(length === undefined ? {} : { "content-length": length }),
       },
-      body: clientBody(context),
+      body: whole ?? streamedBody(req),
       // The sidecar watches the body itself and answers when it stalls.
       headersTimeoutMs: 0,
-      signal,
+      ...(signal === undefined ? {} : { signal }),
     });
     const text = await answer.body.text();
     if (answer.status === 201) return JSON.parse(text) as Submitted;
     throw fromEnvelope(answer.status, text);
   } catch (cause) {
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     if (cause instanceof SluiceError) throw cause;
-    if (!context.req.complete) throw sidecarAway(cause);
-    return await askWhetherStored(sidecar, submission.uuid, signal, cause);
+    if (!req.complete) throw sidecarAway(cause);
+    return await askWhetherStored(sidecar, submission.uuid, signal ?? hangUpSignal(context), cause);
   }
 }
 
 /** The body as it comes. The sidecar counts it, bounds it and answers 413 or 408 itself. */
-function clientBody(context: AdmitContext): ClientBody {
-  context.startBody();
-  return new ClientBody(context.req, { maxBytes: Number.POSITIVE_INFINITY, moved: () => {}, tooLarge: () => {} });
+function streamedBody(req: IncomingMessage): ClientBody {
+  return new ClientBody(req, { maxBytes: Number.POSITIVE_INFINITY, moved: () => {}, tooLarge: () => {} });
 }
 
 /** The sidecar died after it had the whole body: the task may be durable all the same. It is back within seconds, so it is asked. */

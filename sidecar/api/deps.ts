@@ -18,6 +18,8 @@ export interface AppDeps {
   };
   /** Asks the model server to end a running training. */
   readonly cancelTraining: (task: TaskRow) => Promise<{ accepted: boolean; message: string }>;
+  /** Called when a task is on its way to the disk; see the dispatcher. */
+  readonly anticipate: (model: string, className: string, priority: number, arriving: Promise<unknown>) => void;
   /** Called after a task became durable, so that it starts at once. */
   readonly wake: () => void;
   /** Seconds until a waiting task starts, about; null when nothing is known. Default: never known. */

@@ -11,7 +11,7 @@ import { findStatic } from "./discovery/static.js";
 import type { ServerDriver } from "./drivers/driver.js";
 import { Leases } from "./leases.js";
 import type { LifeRules } from "./lifecycle.js";
-import { mergeModels } from "./merge.js";
+import { type Merged, mergeModels } from "./merge.js";
 import { ProcessServers } from "./process-servers.js";
 import { ModelServer, type ServerDefinition } from "./server.js";
 import { WatchedServers } from "./watched-servers.js";
@@ -53,6 +53,7 @@ class Catalogue implements ManagedCatalogue {
   readonly #clashesTold = new Set<string>();
   #config: Config;
   #firstRoundDone: () => void = () => {};
+  #merged: Merged | null = null;
   #published = "";
   #isPublishing = false;
   #stopped: Promise<void> | undefined;
@@ -170,8 +171,10 @@ class Catalogue implements ManagedCatalogue {
     return [this.#static.servers, this.#process.servers, this.#docker.servers];
   }
 
-  #merge(): ReturnType<typeof mergeModels> {
-    return mergeModels(this.#sources().map((servers) => servers.map((server) => server.entry)));
+  /** Asked many times a second and changed rarely: kept until something changes. */
+  #merge(): Merged {
+    this.#merged ??= mergeModels(this.#sources().map((servers) => servers.map((server) => server.entry)));
+    return this.#merged;
   }
 
   #create(definition: ServerDefinition, driver: ServerDriver | null): ModelServer {
@@ -190,6 +193,7 @@ class Catalogue implements ManagedCatalogue {
 
   /** Changes of one turn of the event loop are published together, before anybody who waited for them goes on. */
   #changed(): void {
+    this.#merged = null;
     if (this.#isPublishing || this.#stopped !== undefined) return;
     this.#isPublishing = true;
     queueMicrotask(() => this.#publish());

@@ -9,6 +9,8 @@ export interface SubmitDeps {
   readonly store: TaskStore;
   readonly blobs: BlobStore;
   readonly config: () => Config;
+  /** Told that a task is on its way to the disk, so that its permit can be asked for meanwhile. */
+  readonly anticipate: (model: string, className: string, priority: number, arriving: Promise<unknown>) => void;
   readonly now: () => number;
 }
 
@@ -31,7 +33,9 @@ export async function submitTask(
   const limits = { maxBytes: proxy.max_body_size, idleTimeoutMs: proxy.timeouts.body };
   const payload = await deps.blobs.write("payload", untilCut(body), limits);
   try {
-    const inserted = await deps.store.insert(newTask(submission, placed, payload));
+    const arriving = deps.store.insert(newTask(submission, placed, payload));
+    deps.anticipate(submission.model, submission.class, placed.priority, arriving);
+    const inserted = await arriving;
     if (inserted.replayed) await discard(deps.blobs, payload);
     return inserted;
   } catch (caught) {

@@ -82,6 +82,7 @@ export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; conf
     catalogue: models.catalogue,
     gate: { acquire: async () => () => {} },
     cancelTraining: async () => ({ accepted: true, message: "it will stop" }),
+    anticipate: () => {},
     wake: () => {
       woken += 1;
     },

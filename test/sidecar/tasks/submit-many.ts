@@ -39,7 +39,7 @@ function submission(): Submission {
 
 await Promise.all(
   Array.from({ length: Number(count) }, async (_, index) => {
-    const deps = { store, blobs, config: () => config, now: Date.now };
+    const deps = { store, blobs, config: () => config, anticipate: () => {}, now: Date.now };
     const { task } = await submitTask(deps, submission(), body(index % 2 === 0 ? 1_000 : 200_000));
     process.stdout.write(`${task.uuid}\n`);
   }),
