@@ -37,6 +37,9 @@ const TARGET_PER_SECOND = 2000;
 const TARGET_P99_MS = 15;
 const TARGET_IDLE_P50_MS = 5;
 
+/** Saturated, before each measurement and on the same processes. */
+const WARMUP_MS = flags.quick ? 2_000 : 5_000;
+
 interface Measurement {
   readonly name: string;
   /** Whether the model server answers; while it does not, nothing but submission is at work. */
@@ -88,6 +91,8 @@ async function measure(measurement: Measurement, generator: LoadGenerator): Prom
   const sluice = await startSluice({ workers: 1, upstreamPort: model.port, folder });
   try {
     model.isHolding = !measurement.drains;
+    // A process that has just started compiles its code for seconds. What queues up meanwhile would be all that a fixed rate measures.
+    await generator.run({ ...planFor(sluice, { ...measurement, rate: null }), warmupMs: 0, durationMs: WARMUP_MS });
     const seenBefore = model.seen;
     const result = await generator.run(planFor(sluice, measurement));
     const latencies = Histogram.from(result.latencies);
