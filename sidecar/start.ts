@@ -92,6 +92,7 @@ async function start(
     attempts,
     clock,
     logger: schedulerLogger,
+    observer: metrics,
     routes: () => config.scheduler.routes,
     startTimeoutMs,
   });

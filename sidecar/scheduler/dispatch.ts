@@ -11,7 +11,7 @@ import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { Claim, LaneBacklog, TaskStore } from "../tasks/store.js";
-import { type Attempts, failedOutcome } from "./attempt.js";
+import { type AttemptObserver, type Attempts, failedOutcome } from "./attempt.js";
 import { decideModelStep, isTraining, LOWEST_PRIORITY, planPermits, trainingClasses } from "./decide.js";
 import type { Permit, Permits } from "./limiter.js";
 
@@ -22,6 +22,7 @@ export interface DispatcherOptions {
   readonly attempts: Attempts;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly observer: Pick<AttemptObserver, "completed">;
   readonly routes: () => RouteTable;
   /** Bound on one start of a model; also how long tasks of a vanished model wait for it to come back. */
   readonly startTimeoutMs: () => number;
@@ -54,7 +55,7 @@ interface Lane {
 }
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { store, catalogue, permits, attempts, clock, logger } = options;
+  const { store, catalogue, permits, attempts, clock, logger, observer } = options;
   const lanes = new Map<string, Lane>();
   const starting = new Set<string>();
   const unknownSinceMs = new Map<string, number>();
@@ -95,7 +96,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   async function expireOverdue(nowMs: number): Promise<number> {
     const next = store.nextDeadlineMs();
-    return next !== null && next <= nowMs ? (await store.expire(nowMs)).length : 0;
+    if (next === null || next > nowMs) return 0;
+    const expired = await store.expire(nowMs);
+    const outcome = failedOutcome("expired", "its deadline passed while it waited", null, nowMs);
+    for (const uuid of expired) {
+      const task = store.get(uuid);
+      if (task !== null) observer.completed(task, outcome);
+    }
+    return expired.length;
   }
 
   /** @returns the epoch time at which something becomes due by itself */
@@ -243,11 +251,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     for (;;) {
       const claim = stopped ? null : await store.claim(model, classes, clock.now());
       if (claim === null) return;
-      await store.finish(
-        claim.task.uuid,
-        claim.task.attempt,
-        failedOutcome("model_unavailable", error.message, null, clock.now()),
-      );
+      const outcome = failedOutcome("model_unavailable", error.message, null, clock.now());
+      if (await store.finish(claim.task.uuid, claim.task.attempt, outcome)) observer.completed(claim.task, outcome);
     }
   }
 

@@ -156,7 +156,8 @@ function prepareMoves(db: Database): Record<string, Write> {
 }
 
 function prepareEnds(db: Database): Record<string, Write> {
-  const set = `UPDATE tasks SET status = @status, reason = @reason, error_message = @errorMessage, finished_at_ms = @finishedAtMs,
+  // The request's headers go with its body: a token in them is needed no more.
+  const set = `UPDATE tasks SET status = @status, headers = '[]', reason = @reason, error_message = @errorMessage, finished_at_ms = @finishedAtMs,
     answer_status = @answerStatus, answer_headers = @answerHeaders, upstream_ms = @upstreamMs, answer_key = @key,
     answer_size = @size, answer_sha256 = @sha256 WHERE uuid = @uuid`;
   const finish: Record<EndRecord["status"], Statement<TaskRecord>> = {

@@ -30,6 +30,8 @@ interface Rig {
 
 const logger = createLogger({ level: "silent", format: "json", process: "test" });
 
+const unheard = { scheduled() {}, completed() {}, requeued() {} };
+
 async function startRig(
   t: Test,
   models: Record<string, string>,
@@ -67,7 +69,7 @@ async function startRig(
     http,
     clock: systemClock,
     logger,
-    observer: { scheduled() {}, completed() {}, requeued() {} },
+    observer: unheard,
     trackingUri: () => "http://mlflow",
   });
   const dispatcher = createDispatcher({
@@ -77,6 +79,7 @@ async function startRig(
     attempts,
     clock: systemClock,
     logger,
+    observer: unheard,
     routes: () => DEFAULT_ROUTES,
     startTimeoutMs: () => 2_000,
   });
@@ -177,6 +180,7 @@ t.test("a task runs once, and its answer is the model server's own", async (t) =
   const rig = await startRig(t, { m: server.url });
   const done = await rig.final(await rig.submit());
   t.match(done, { status: "succeeded", attempt: 1, answer: { status: 200 } });
+  t.same(done.headers, [], "the headers, tokens among them, are gone with the body");
   const body = done.answer?.body;
   t.match(body?.kind === "inline" && JSON.parse(body.bytes.toString()), { annotations: [{ label_name: String }] });
 });
