@@ -58,6 +58,9 @@ export interface ExchangeHost {
 const NOTHING = Buffer.alloc(0);
 const ODD_REASON = /[^\t\x20-\x7e]/;
 
+/** Up to here a whole body leaves as Latin-1 text: node then sends it with the head as one string, a tenth of a request cheaper. */
+const ONE_WRITE_BYTES = 16 * 1024;
+
 export class Exchange {
   /** The owner's, to find it again. */
   place = -1;
@@ -177,7 +180,9 @@ export class Exchange {
     if (trailers !== null && trailers.length > 0 && this.#head?.contentLength === -1) {
       this.#res.addTrailers(pairsOf(trailers));
     }
-    this.#res.end(this.#only ?? undefined);
+    const only = this.#only;
+    if (only !== null && only.length <= ONE_WRITE_BYTES) this.#res.end(only.toString("latin1"), "latin1");
+    else this.#res.end(only ?? undefined);
     if (!this.#req.complete) this.#discardRest();
     this.#report(this.#res.statusCode, null);
   }
