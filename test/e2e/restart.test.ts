@@ -28,7 +28,7 @@ t.test("after kill -9 the service is back within 5 s with 100,000 tasks in the q
   const second = await startSluice(t, { config, dataDir, port: first.port });
   const answer = await fetch(`${second.url}/models/m/tasks/process`, {
     method: "POST",
-    headers: { "content-type": "text/plain", "idempotency-key": "one more" },
+    headers: { "content-type": "text/plain", "idempotency-key": "one-more" },
     body: "3 March 2021",
   });
   const tookMs = Date.now() - startedAtMs;
