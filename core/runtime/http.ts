@@ -36,6 +36,12 @@ export interface HttpClientOptions {
   readonly connections?: number;
 }
 
+/** Where a call goes that is made below a base URL, which may end in a path. */
+export function below(baseUrl: string, path: string): { origin: string; path: string } {
+  const { origin, pathname } = new URL(baseUrl);
+  return { origin, path: `${pathname.replace(/\/+$/, "")}${path}` };
+}
+
 export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   const connect = { timeout: options.connectTimeoutMs ?? 5_000 };
   const agent = new Agent({

@@ -1,16 +1,6 @@
 /** Header blocks as raw flat arrays (name, value, name, value, …): order, case and duplicates survive. Pure. */
 import { SluiceError } from "../../core/contract/errors.js";
-
-/** Connection-level fields (RFC 9110 7.6.1); a proxy speaks for itself on each side. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "transfer-encoding",
-  "upgrade",
-  "http2-settings",
-]);
+import { HOP_BY_HOP } from "../../core/contract/hop-by-hop.js";
 
 type RequestField = "keep" | "drop" | "ours" | "prefer" | "host" | "connection" | "coding";
 

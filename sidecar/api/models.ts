@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { SluiceError } from "../../core/contract/errors.js";
 import { type DeploymentType, type ModelEntry, unavailableMessage } from "../../core/contract/models.js";
-import type { HttpAnswer, HttpClient } from "../../core/runtime/http.js";
+import { below, type HttpAnswer, type HttpClient } from "../../core/runtime/http.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 
 export interface ModelRouteDeps {
@@ -88,10 +88,9 @@ function textOf(value: unknown): string | null {
 
 /** The model server's own description; null when it cannot be had (CMG leaves it out then). */
 async function fetchInfo(http: HttpClient, url: string): Promise<Record<string, unknown> | null> {
-  const { origin, pathname } = new URL(`${url}/info`);
   try {
     const signal = AbortSignal.timeout(INFO_TIMEOUT_MS);
-    const answer = await http.call({ method: "GET", origin, path: pathname, signal });
+    const answer = await http.call({ method: "GET", ...below(url, "/info"), signal });
     const text = await readBounded(answer.body);
     const isGood = answer.status >= 200 && answer.status < 300;
     const info: unknown = isGood ? JSON.parse(text) : null;

@@ -1,5 +1,5 @@
 /** Asks a model server whether it is ready. */
-import type { HttpClient } from "../../core/runtime/http.js";
+import { below, type HttpClient } from "../../core/runtime/http.js";
 import type { CheckOutcome } from "./reachability.js";
 
 /** Bound on one check, all its requests together. */
@@ -25,11 +25,9 @@ export async function checkReadiness(http: HttpClient, url: string, signal: Abor
 }
 
 async function statusOf(http: HttpClient, url: string, path: string, signal: AbortSignal): Promise<number> {
-  const { origin, pathname } = new URL(url);
   const answer = await http.call({
     method: "GET",
-    origin,
-    path: `${pathname === "/" ? "" : pathname}${path}`,
+    ...below(url, path),
     headersTimeoutMs: CHECK_TIMEOUT_MS,
     bodyTimeoutMs: CHECK_TIMEOUT_MS,
     signal,

@@ -5,7 +5,7 @@
 import { asSluiceError } from "../../core/contract/errors.js";
 import type { FailureReason } from "../../core/contract/tasks.js";
 import { type Clock, sleep } from "../../core/runtime/clock.js";
-import type { HttpClient } from "../../core/runtime/http.js";
+import { below, type HttpAnswer, type HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { BlobStore, Claim, Outcome, StoredBody, TaskAnswer, TaskRow, TaskStore } from "../tasks/store.js";
@@ -106,9 +106,13 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       const error = asSluiceError(cause);
       logger.error(
         { taskId: task.uuid, model: task.model, code: error.code, err: cause },
-        "an answer could not be kept",
+        "an attempt could not be made or its answer not be kept",
       );
-      if (isTraining(task.task)) await finish(task, failedOutcome("lost", error.message, null, clock.now()), signal);
+      // A payload that is gone or damaged will not come back by itself.
+      const isHopeless = error.code === "RESULT_DAMAGED";
+      if (isHopeless) await finish(task, failedOutcome("internal", error.message, null, clock.now()), signal);
+      else if (isTraining(task.task))
+        await finish(task, failedOutcome("lost", error.message, null, clock.now()), signal);
       else await requeue(task, error.retryAfterMs ?? 10 * PERSIST_PAUSE_MS, error.message, signal);
       return null;
     }
@@ -298,16 +302,22 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   }
 
   async function cancelTraining(task: TaskRow): Promise<{ accepted: boolean; message: string }> {
-    const origin = catalogue.get(task.model)?.url ?? null;
-    if (origin === null) return { accepted: false, message: `model '${task.model}' is not running` };
-    const answer = await options.http.call({
-      method: "POST",
-      origin,
-      path: "/cancel_training",
-      headers: credentialsOf(task),
-      headersTimeoutMs: 30_000,
-    });
-    await answer.body.dump();
+    const baseUrl = catalogue.get(task.model)?.url ?? null;
+    if (baseUrl === null) return { accepted: false, message: `model '${task.model}' is not running` };
+    let answer: HttpAnswer;
+    try {
+      answer = await options.http.call({
+        method: "POST",
+        ...below(baseUrl, "/cancel_training"),
+        headers: credentialsOf(task),
+        headersTimeoutMs: 30_000,
+      });
+      await answer.body.dump();
+    } catch (cause) {
+      const { code } = cause as { code?: unknown };
+      logger.warn({ taskId: task.uuid, model: task.model, code: String(code) }, "a training could not be cancelled");
+      return { accepted: false, message: `the model server of '${task.model}' could not be reached` };
+    }
     const accepted = answer.status === 202;
     if (accepted) cancelled.add(task.uuid);
     return {

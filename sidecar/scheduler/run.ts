@@ -3,7 +3,10 @@
  */
 import { Readable } from "node:stream";
 import { Agent, type Dispatcher } from "undici";
+import { SluiceError } from "../../core/contract/errors.js";
+import { HOP_BY_HOP } from "../../core/contract/hop-by-hop.js";
 import type { RawHeaders } from "../../core/contract/tasks.js";
+import { below } from "../../core/runtime/http.js";
 import type { BlobStore, StoredBody, TaskAnswer, TaskRow } from "../tasks/store.js";
 import type { CallFailure } from "./retry.js";
 
@@ -40,14 +43,12 @@ export function createCaller(options: CallerOptions): Caller {
   return {
     async call(task, payload, baseUrl, signal) {
       const startedAt = performance.now();
-      const base = new URL(baseUrl);
-      const exchange = new Exchange(signal);
       const body = task.method === "GET" ? null : await openPayload(options.blobs, payload);
+      const exchange = new Exchange(signal);
       try {
         agent.dispatch(
           {
-            origin: base.origin,
-            path: `${base.pathname.replace(/\/$/, "")}${upstreamPath(task)}`,
+            ...below(baseUrl, upstreamPath(task)),
             method: task.method as Dispatcher.HttpMethod,
             headers: upstreamHeaders(task, body === null ? null : payload),
             body,
@@ -62,10 +63,12 @@ export function createCaller(options: CallerOptions): Caller {
         return { kind: "answer", answer: { status, headers, body: stored, upstreamMs: performance.now() - startedAt } };
       } catch (error) {
         if (signal.aborted) throw signal.reason;
-        if (!exchange.broken) throw error;
+        // Two watch the silence inside an answer, the connection and the store; whoever sees it first, it is one thing.
+        const isStalled = error instanceof SluiceError && error.code === "BODY_TIMEOUT";
+        if (!exchange.broken && !isStalled) throw error;
         return {
           kind: "failure",
-          failure: failureOf(exchange.broken),
+          failure: exchange.broken === null ? "timeout" : failureOf(exchange.broken),
           sent: exchange.sent,
           upstreamMs: performance.now() - startedAt,
         };
@@ -112,7 +115,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const source = new Readable({ read: () => controller.resume(), destroy: (error, done) => done(error) });
     this.#source = source;
     const raw = (controller.rawHeaders ?? []) as Buffer[];
-    this.#resolve({ status, headers: raw.map((each) => each.toString("latin1")), source });
+    this.#resolve({ status, headers: endToEnd(raw.map((each) => each.toString("latin1"))), source });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -136,6 +139,21 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#source !== null && !this.#source.readableEnded)
       this.#controller?.abort(new Error("the answer is no longer wanted"));
   }
+}
+
+/** What is kept of an answer's head: nothing that spoke of the connection, and not the id of somebody else's request. */
+function endToEnd(raw: RawHeaders): RawHeaders {
+  const dropped = new Set([...HOP_BY_HOP, "x-request-id"]);
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    if (raw[index]!.toLowerCase() !== "connection") continue;
+    for (const name of raw[index + 1]!.split(",")) dropped.add(name.trim().toLowerCase());
+  }
+  for (const framing of ["content-length", "content-type"]) dropped.delete(framing);
+  const kept: string[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    if (!dropped.has(raw[index]!.toLowerCase())) kept.push(raw[index]!, raw[index + 1]!);
+  }
+  return kept;
 }
 
 function asError(reason: unknown): Error {

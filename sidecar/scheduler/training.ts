@@ -5,7 +5,7 @@
  * (reference cms-api 5.2). One that refuses connections for {@link LOST_AFTER_MS} has lost the run.
  */
 import { sleep } from "../../core/runtime/clock.js";
-import type { HttpClient } from "../../core/runtime/http.js";
+import { below, type HttpClient } from "../../core/runtime/http.js";
 
 export const POLL_MS = 1_000;
 const POLL_MAX_MS = 5_000;
@@ -84,13 +84,12 @@ export async function isRunKnown(options: FollowOptions): Promise<boolean | "awa
 }
 
 async function pollRun(options: FollowOptions): Promise<RunInfo | null | "away" | "silent"> {
-  const origin = options.baseUrl();
-  if (origin === null) return "away";
+  const baseUrl = options.baseUrl();
+  if (baseUrl === null) return "away";
   try {
     const answer = await options.http.call({
       method: "GET",
-      origin,
-      path: `/train_eval_info?train_eval_id=${encodeURIComponent(options.runName)}`,
+      ...below(baseUrl, `/train_eval_info?train_eval_id=${encodeURIComponent(options.runName)}`),
       headers: options.headers,
       headersTimeoutMs: POLL_TIMEOUT_MS,
       signal: options.signal,
@@ -133,13 +132,12 @@ async function describeRun(options: FollowOptions, run: RunInfo): Promise<RunRes
 
 /** The last value of every metric; none where the server cannot tell (reference cms-api 2.4: that route may answer 500). */
 async function lastMetrics(options: FollowOptions): Promise<Record<string, number>> {
-  const origin = options.baseUrl();
-  if (origin === null) return {};
+  const baseUrl = options.baseUrl();
+  if (baseUrl === null) return {};
   try {
     const answer = await options.http.call({
       method: "GET",
-      origin,
-      path: `/train_eval_metrics?train_eval_id=${encodeURIComponent(options.runName)}`,
+      ...below(baseUrl, `/train_eval_metrics?train_eval_id=${encodeURIComponent(options.runName)}`),
       headers: options.headers,
       headersTimeoutMs: POLL_TIMEOUT_MS,
       signal: options.signal,

@@ -1,5 +1,6 @@
 /** The dispatcher with everything it really has: SQLite, blobs, a catalogue, and a model server in its own process. */
 import { randomUUID } from "node:crypto";
+import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { configSchema } from "../../../config/schema.js";
@@ -286,4 +287,15 @@ t.test("a model nobody knows any more fails its tasks after the grace", async (t
   const rig = await startRig(t, {});
   const done = await rig.final(await rig.submit({ model: "gone" }));
   t.match(done, { status: "failed", reason: "model_unavailable" });
+});
+
+t.test("a task whose payload is damaged ends, and is not taken up again and again", async (t) => {
+  const server = await startGazetteer(t);
+  const dataDir = t.testdir();
+  const rig = await startRig(t, { m: server.url }, { dataDir });
+  const blocker = await rig.submit({ misbehave: "delay=500" });
+  await rig.reached(blocker, "scheduled");
+  const id = await rig.submit({ text: "x".repeat(100_000) });
+  for (const name of await readdir(join(dataDir, "payloads"))) await unlink(join(dataDir, "payloads", name));
+  t.match(await rig.final(id), { status: "failed", reason: "internal", attempt: 1 });
 });
