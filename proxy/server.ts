@@ -12,8 +12,11 @@ import { App } from "./app.js";
 import { answerErrorOnSocket } from "./forward/answer-error.js";
 import { Forwarder } from "./forward/http.js";
 import { Upgrader } from "./forward/websocket.js";
+import { Ledger } from "./ledger.js";
 import { type Door, Listeners } from "./listeners.js";
 import { ProxyMetrics } from "./metrics.js";
+import { ownMetrics } from "./own-routes.js";
+import type { ProxyParts } from "./parts.js";
 import { RouteFollower, type RouteView } from "./route-table.js";
 
 export interface ProxyOptions {
@@ -74,7 +77,8 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const upgrader = new Upgrader(limits);
   releasers.push("sockets", () => upgrader.destroy());
   const metrics = new ProxyMetrics();
-  const app = new App({
+  const ledger = new Ledger({ level: config.log.level, logger, metrics });
+  const parts: ProxyParts = {
     config,
     logger,
     routes,
@@ -83,16 +87,18 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     upgrader,
     client,
     metrics,
+    ledger,
     ...(options.metricsOfAll === undefined ? {} : { metricsOfAll: options.metricsOfAll }),
     isDraining: () => isDraining,
-  });
+  };
+  const app = new App(parts);
 
   const listeners = new Listeners({
     host: options.listen.host,
     logger,
     create: (door) => createServer(app, config, door),
   });
-  const inFlight = () => models.inFlight + sidecar.inFlight + upgrader.open + app.held;
+  const inFlight = () => models.inFlight + sidecar.inFlight + upgrader.open + ledger.held;
   const address = await listeners.open(options.listen.port);
   releasers.push("ports", () => listeners.destroy());
   const follow = (view: RouteView) => {
@@ -128,7 +134,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     get aliasPorts() {
       return listeners.aliasPorts;
     },
-    metrics: () => app.ownMetrics(),
+    metrics: () => ownMetrics(parts),
     whenFollowing: () =>
       new Promise((resolve) => {
         if (routes.isConnected) return resolve();

@@ -1,0 +1,108 @@
+/** The light steps: straight to the sidecar's API or to a model server, which is started first where a request may. */
+import { failureError } from "./forward/failures.js";
+import { requestHead } from "./forward/headers.js";
+import { decideReadiness, ensureReady, notReadyError } from "./on-demand.js";
+import type { ProxyParts } from "./parts.js";
+import { sidecarError } from "./refusals.js";
+import type { Route } from "./route-table.js";
+import type { ModelTarget, RequestTarget } from "./target.js";
+import { checkBodySize, type HttpVisit, peerOf, startBody } from "./visit.js";
+
+const SIDECAR_ORIGIN = "http://sidecar";
+
+/** `/models`, `/tasks` and the like: the sidecar's, over its Unix socket. */
+export function forwardToSidecar(parts: ProxyParts, visit: HttpVisit, request: RequestTarget, path: string): void {
+  const { req, res, requestId } = visit;
+  checkBodySize(req, parts.config.proxy.max_body_size);
+  const head = requestHead(req.rawHeaders, {
+    peer: peerOf(req),
+    authority: request.authority,
+    prefix: "",
+    requestId,
+    keep: "all",
+  });
+  parts.sidecar.forward(req, res, {
+    origin: SIDECAR_ORIGIN,
+    upstreamHost: "sidecar",
+    basePath: "",
+    method: visit.method,
+    path: path + request.query,
+    headers: head.headers,
+    host: head.host,
+    prefix: "",
+    requestId,
+    receivedAtMs: visit.receivedAtMs,
+    queueMs: 0,
+    startBody: () => startBody(visit),
+    errorOf: sidecarError,
+    done: ({ status, error }) => parts.ledger.account(visit, status, error),
+  });
+}
+
+/** A request that stands on a model: `route` is what the table said when it came. */
+export interface ModelRequest {
+  readonly request: RequestTarget;
+  readonly target: ModelTarget;
+  readonly route: Route;
+}
+
+/** At once where the model is ready; held until it is where a request may start it. */
+export function passThrough(parts: ProxyParts, visit: HttpVisit, asked: ModelRequest): void {
+  const { target, route } = asked;
+  if (target.path === "/info") parts.metrics.countTask(route.entry.name, "info");
+  if (decideReadiness(route.entry) === "ready") {
+    forwardToModel(parts, visit, asked, 0);
+    return;
+  }
+  const gone = parts.ledger.hold(visit.res);
+  readyRoute(parts, route, gone)
+    .then((ready) => forwardToModel(parts, visit, { ...asked, route: ready }, 0))
+    .catch((caught: unknown) => parts.ledger.refuse(visit, caught));
+}
+
+/** The route once its model is ready; starts it where a request may. */
+export async function readyRoute(parts: ProxyParts, route: Route, gone: AbortSignal): Promise<Route> {
+  const readiness = decideReadiness(route.entry);
+  if (readiness === "ready") return route;
+  if (readiness === "unready") throw notReadyError(route.entry);
+  return ensureReady({
+    client: parts.client,
+    name: route.entry.name,
+    waitMs: parts.config.models.deployment.auto.health_check_timeout,
+    signal: gone,
+  });
+}
+
+/** @param queueMs how long the request waited for a permit */
+export function forwardToModel(parts: ProxyParts, visit: HttpVisit, asked: ModelRequest, queueMs: number): void {
+  const { req, res, requestId } = visit;
+  const { request, target, route } = asked;
+  const { prefix } = target;
+  const head = requestHead(req.rawHeaders, {
+    peer: peerOf(req),
+    authority: request.authority,
+    prefix,
+    requestId,
+    keep: "prefer",
+  });
+  parts.models.forward(req, res, {
+    origin: route.origin,
+    upstreamHost: route.upstreamHost,
+    basePath: route.basePath,
+    method: visit.method,
+    path: route.basePath + target.rawPath + request.query,
+    headers: head.headers,
+    host: head.host,
+    prefix,
+    requestId,
+    receivedAtMs: visit.receivedAtMs,
+    queueMs,
+    startBody: () => startBody(visit),
+    errorOf: (failure) => failureError(failure, `model '${route.entry.name}'`),
+    done: ({ status, upstreamMs, endedAtMs, error }) => {
+      const tookMs = endedAtMs - visit.receivedAtMs;
+      parts.metrics.observe(route.entry.name, tookMs - upstreamMs - queueMs, upstreamMs);
+      parts.ledger.account(visit, status, error);
+    },
+  });
+}
