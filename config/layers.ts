@@ -1,6 +1,6 @@
 /** Sources of settings laid over one another. Pure: plain data in, one raw tree with the origin of every value out. */
 import { type ConfigFault, faultAt, type Origin } from "./faults.js";
-import { type Node, nodeAt, ROOT } from "./settings.js";
+import { type Node, nodeAt } from "./settings.js";
 
 export type Path = readonly (string | number)[];
 
@@ -104,6 +104,3 @@ function hasForbiddenKey(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   return Object.hasOwn(value, "__proto__") || Object.values(value).some(hasForbiddenKey);
 }
-
-/** The root's own keys, for hints. */
-export const TOP_LEVEL_KEYS: readonly string[] = [...ROOT.children.keys()];

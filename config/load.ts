@@ -8,6 +8,7 @@ import { type Environment, layerOfText, mergeVariables, readEnvironment, type Va
 import { ConfigError, type ConfigFault, faultAt, type Origin } from "./faults.js";
 import { DEFAULT_CONFIG_FILE, display, named, readDotenv, readTextFile } from "./files.js";
 import { faultsOf } from "./issues.js";
+import { settingsWithoutEffect } from "./later.js";
 import { joinLayers, type Layer, layerOf, type Merged, merge, NO_LAYER, type Path } from "./layers.js";
 import { resolvePaths, socketFaults } from "./paths.js";
 import { type Config, configSchema } from "./schema.js";
@@ -71,7 +72,8 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   }
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults.sort(byPlace));
   const config = deepFreeze(resolvePaths(parsed.data, options.cwd));
-  return { config, files: sources.files, warnings: [...sources.warnings, ...warningsOf(config)] };
+  const warnings = [...sources.warnings, ...warningsOf(config), ...warningsOfLater(sources.merged)];
+  return { config, files: sources.files, warnings };
 }
 
 /** The sources laid over one another, not yet validated. */
@@ -171,6 +173,11 @@ function readFlags(flags: Readonly<Record<string, unknown>>): Layer {
     return layerOf(value, () => origin, dotted.split("."));
   });
   return joinLayers(layers);
+}
+
+function warningsOfLater({ raw }: Merged): string[] {
+  const paths = settingsWithoutEffect(raw);
+  return paths.length === 0 ? [] : [`no effect before a later version: ${paths.join(", ")}`];
 }
 
 function warningsOf(config: Config): string[] {

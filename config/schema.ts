@@ -10,7 +10,7 @@ import { findInconsistencies } from "./consistency.js";
 import { discovery, proxy } from "./sections/edge.js";
 import { cms, labels, models, tracking } from "./sections/models.js";
 import { registry } from "./sections/registry.js";
-import { optionalText, SECRET, text } from "./sections/values.js";
+import { LATER, optionalText, SECRET, text } from "./sections/values.js";
 import { ripper, scheduler, tasks } from "./sections/work.js";
 
 const settings = z.strictObject({
@@ -25,9 +25,9 @@ const settings = z.strictObject({
   discovery: discovery.prefault({}).describe("Which model servers there are"),
   scheduler: scheduler.prefault({}).describe("Order and limits of heavy work"),
   tasks: tasks.prefault({}).describe("What becomes of tasks"),
-  ripper: ripper.prefault({}).describe("Removing models that are past their time"),
+  ripper: ripper.prefault({}).describe("Removing models that are past their time").meta(LATER),
   models: models.prefault({}).describe("Model servers in general, and how they are deployed"),
-  registry: registry.prefault({}).describe("The model registry"),
+  registry: registry.prefault({}).describe("The model registry").meta(LATER),
   tracking: tracking.nullable().default(null).describe("MLflow as Sluice sees it; null: cms.tracking"),
   redis: z
     .strictObject({
@@ -37,13 +37,17 @@ const settings = z.strictObject({
         .meta(SECRET)
         .nullable()
         .default(null)
-        .describe("Limits shared by several sidecars; null: one sidecar alone"),
+        .describe("Limits shared by several sidecars; null: one sidecar alone")
+        .meta(LATER),
     })
     .prefault({})
     .describe("Redis, for more than one host"),
   log: z
     .strictObject({
-      level: z.enum(LOG_LEVELS).default("info").describe("How much is logged"),
+      level: z
+        .enum(LOG_LEVELS)
+        .default("info")
+        .describe("How much is logged; a reload changes the sidecar's logs alone"),
       format: z.enum(["json", "text"]).default("json").describe("json for machines, text for a person at a terminal"),
     })
     .prefault({})
@@ -60,6 +64,4 @@ export const configSchema = settings.superRefine((config, context) => {
 export type Config = z.output<typeof configSchema>;
 /** The configuration as an operator writes it. */
 export type ConfigInput = z.input<typeof configSchema>;
-export type SchedulerClass = Config["scheduler"]["classes"][string];
 export type ProcessModelConfig = Config["discovery"]["process"][number];
-export type StaticModelConfig = Config["discovery"]["static"][number];

@@ -18,12 +18,6 @@ const BACKSTOP_MS = 10_000;
 /** Serves until SIGTERM or SIGINT; the process exits then. Tells the supervisor `{type:"ready"}` after the first round of checks. */
 export async function runSidecar({ loaded, reload, logger }: SidecarProcessOptions): Promise<void> {
   for (const warning of loaded.warnings) logger.warn({ event: "config_warning" }, warning);
-  if (loaded.config.redis.url !== null) {
-    logger.warn(
-      { event: "config_warning" },
-      "redis.url is set: this version keeps its limits in the process and does not use Redis",
-    );
-  }
   const sidecar = await startSidecar(loaded, logger, (error) => {
     logger.error(
       { event: "store_died", err: error },

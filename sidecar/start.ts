@@ -23,7 +23,7 @@ import { openTasks } from "./tasks/open-tasks.js";
 export interface Sidecar {
   /** Resolves when each static model has been checked once. */
   readonly firstRoundDone: Promise<void>;
-  /** Takes over what may change while running: static and process models, aliases, classes, routes, log level. */
+  /** Takes over what may change while running: `RELOADABLE` in `config/settings.ts`. A process model that runs keeps its settings. */
   reconfigure(config: Config): void;
   /** Lets running calls end until the deadline (epoch ms), then stops everything. Idempotent. */
   stop(deadlineMs: number): Promise<void>;

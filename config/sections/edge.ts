@@ -4,6 +4,7 @@ import {
   command,
   count,
   duration,
+  LATER,
   LONGEST_AGE_MS,
   modelName,
   optionalText,
@@ -73,8 +74,9 @@ const processModel = z.strictObject({
   idle_ttl: duration(1_000, LONGEST_AGE_MS)
     .nullable()
     .default(null)
-    .describe("Stopped after this long without use; null: never"),
-  follow: optionalText().describe("Registry version or alias to follow"),
+    .describe("Stopped after this long without use; null: never")
+    .meta(LATER),
+  follow: optionalText().describe("Registry version or alias to follow").meta(LATER),
   concurrency: count().nullable().default(null).describe("Queued or gated calls at a time; null: models.concurrency"),
 });
 

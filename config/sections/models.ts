@@ -1,15 +1,20 @@
 /** `models`, `cms`, `labels` and `tracking`: CogStack Model Gateway's own keys under its own paths, and ours beside them. */
 import { z } from "zod";
-import { command, count, duration, LONGEST_AGE_MS, port, secret, template, text, variables } from "./values.js";
+import { command, count, duration, LATER, LONGEST_AGE_MS, port, secret, template, text, variables } from "./values.js";
 
 const auto = z.strictObject({
   health_check_timeout: duration(1).prefault("5m").describe("A start may take this long"),
   default_idle_ttl: duration(1, LONGEST_AGE_MS)
     .prefault("1h")
-    .describe("Stopped after this long without use, unless its own configuration says otherwise"),
-  max_concurrent_deployments: count().nullable().default(null).describe("Starts at a time; null: no limit"),
+    .describe("Stopped after this long without use, unless its own configuration says otherwise")
+    .meta(LATER),
+  max_concurrent_deployments: count().nullable().default(null).describe("Starts at a time; null: no limit").meta(LATER),
   deployment_retry_attempts: count(0).default(2).describe("A failed start is tried again this often"),
-  require_model_uri_validation: z.boolean().default(false).describe("Check a model_uri before it is accepted"),
+  require_model_uri_validation: z
+    .boolean()
+    .default(false)
+    .describe("Check a model_uri before it is accepted")
+    .meta(LATER),
 });
 
 const manual = z.strictObject({
@@ -27,7 +32,8 @@ export const models = z.strictObject({
         .enum(["docker", "process"])
         .nullable()
         .default(null)
-        .describe("What starts model servers; null: docker where a daemon answers, else process"),
+        .describe("What starts model servers; null: docker where a daemon answers, else process")
+        .meta(LATER),
       process: z
         .strictObject({
           command: command(),
@@ -40,20 +46,21 @@ export const models = z.strictObject({
         })
         .nullable()
         .default(null)
-        .describe("How the process driver starts a model server"),
+        .describe("How the process driver starts a model server")
+        .meta(LATER),
       auto: auto.prefault({}).describe("Models started on demand"),
-      manual: manual.prefault({}).describe("Models deployed by hand"),
+      manual: manual.prefault({}).describe("Models deployed by hand").meta(LATER),
       static: z.strictObject({}).prefault({}).describe("Nothing yet; CMG's file may hold it"),
-      use_ip_addresses: z.boolean().default(false).describe("Reach containers by address, not by name"),
+      use_ip_addresses: z.boolean().default(false).describe("Reach containers by address, not by name").meta(LATER),
     })
     .prefault({})
     .describe("Starting and stopping model servers"),
 });
 
 const trackingKeys = {
-  uri: text().default("http://mlflow-ui:5000").describe("MLflow's address"),
-  username: text().default("admin").describe("MLflow's user"),
-  password: secret().default("password").describe("MLflow's password"),
+  uri: text().default("http://mlflow-ui:5000").describe("MLflow's address: the link in a training's result"),
+  username: text().default("admin").describe("MLflow's user").meta(LATER),
+  password: secret().default("password").describe("MLflow's password").meta(LATER),
   s3: z
     .strictObject({
       access_key_id: secret().nullable().default(null).describe("Key for the artifact store"),
@@ -61,8 +68,13 @@ const trackingKeys = {
       endpoint_url: text().default("http://minio:9000").describe("The artifact store's address"),
     })
     .prefault({})
-    .describe("MLflow's artifact store"),
-  enable_system_metrics_logging: z.boolean().default(true).describe("MLflow records the machine's load with each run"),
+    .describe("MLflow's artifact store")
+    .meta(LATER),
+  enable_system_metrics_logging: z
+    .boolean()
+    .default(true)
+    .describe("MLflow records the machine's load with each run")
+    .meta(LATER),
 };
 
 export const tracking = z.strictObject(trackingKeys);
@@ -91,18 +103,20 @@ export const cms = z.strictObject({
   image: text()
     .min(1)
     .default("cogstacksystems/cogstack-modelserve:latest")
-    .describe("Image that model servers are started from"),
+    .describe("Image that model servers are started from")
+    .meta(LATER),
   volumes: z
     .record(z.string().min(1), z.string().min(1))
     .default({ "retrained-models": "/app/model/retrained" })
-    .describe("Docker volume to path in a model server's container"),
-  gelf_input_uri: text().default("http://graylog:12201").describe("Where model servers send their logs"),
-  enable_evaluation_apis: z.boolean().default(true).describe("Model servers offer evaluation"),
-  enable_previews_apis: z.boolean().default(true).describe("Model servers offer previews"),
-  enable_training_apis: z.boolean().default(true).describe("Model servers offer training"),
-  publish_ports: z.boolean().default(false).describe("Publish model servers' ports on the host"),
+    .describe("Docker volume to path in a model server's container")
+    .meta(LATER),
+  gelf_input_uri: text().default("http://graylog:12201").describe("Where model servers send their logs").meta(LATER),
+  enable_evaluation_apis: z.boolean().default(true).describe("Model servers offer evaluation").meta(LATER),
+  enable_previews_apis: z.boolean().default(true).describe("Model servers offer previews").meta(LATER),
+  enable_training_apis: z.boolean().default(true).describe("Model servers offer training").meta(LATER),
+  publish_ports: z.boolean().default(false).describe("Publish model servers' ports on the host").meta(LATER),
   tracking: tracking.prefault({}).describe("MLflow as model servers see it"),
-  auth: auth.prefault({}).describe("Log-in of model servers"),
+  auth: auth.prefault({}).describe("Log-in of model servers").meta(LATER),
   proxy: z
     .strictObject({
       http_proxy: secret().nullable().default(null).describe("HTTP_PROXY of model servers"),
@@ -110,11 +124,13 @@ export const cms = z.strictObject({
       no_proxy: text().default("mlflow-ui,minio,graylog,auth-db,localhost").describe("NO_PROXY of model servers"),
     })
     .prefault({})
-    .describe("Web proxy of model servers"),
+    .describe("Web proxy of model servers")
+    .meta(LATER),
   health_check: healthCheck
     .nullable()
     .default(null)
-    .describe("Docker's own health check; null: none, Sluice probes by itself"),
+    .describe("Docker's own health check; null: none, Sluice probes by itself")
+    .meta(LATER),
 });
 
 export const labels = z.strictObject({
@@ -127,10 +143,12 @@ export const labels = z.strictObject({
   managed_by_label: text()
     .min(1)
     .default("org.cogstack.model-gateway.managed-by")
-    .describe("Label saying who started a container"),
-  managed_by_value: text().min(1).default("cmg").describe("Its value for containers Sluice may stop"),
+    .describe("Label saying who started a container")
+    .meta(LATER),
+  managed_by_value: text().min(1).default("cmg").describe("Its value for containers Sluice may stop").meta(LATER),
   ttl_label: text()
     .min(1)
     .default("org.cogstack.model-gateway.ttl")
-    .describe("Label holding the time to live in seconds"),
+    .describe("Label holding the time to live in seconds")
+    .meta(LATER),
 });

@@ -1,7 +1,7 @@
 /** `scheduler`, `tasks` and `ripper`: how heavy work is ordered, bounded and cleared away. */
 import { z } from "zod";
 import { DEFAULT_ROUTES, ROUTE_MODES } from "../../core/contract/routes.js";
-import { count, duration, LONGEST_AGE_MS, priority, size } from "./values.js";
+import { count, duration, LATER, LONGEST_AGE_MS, priority, size } from "./values.js";
 
 const schedulerClass = z.strictObject({
   priority: priority().describe("0 (most urgent) to 9"),
@@ -45,7 +45,7 @@ export const scheduler = z.strictObject({
     .default({})
     .transform((given) => ({ ...DEFAULT_ROUTES, ...given }))
     .describe("Which requests are queued or gated, by path below the model; added to the default table"),
-  ageing: duration(1_000).prefault("60s").describe("A waiting task gains one rank per this"),
+  ageing: duration(1_000).prefault("60s").describe("A waiting task gains one rank per this").meta(LATER),
   queue: z
     .strictObject({
       max_tasks: count().default(100_000).describe("Tasks that may wait"),

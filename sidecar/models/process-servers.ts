@@ -66,10 +66,6 @@ export class ProcessServers {
   }
 
   #add(entry: ProcessModelConfig, config: Config): void {
-    const { logger } = this.#options;
-    if (entry.idle_ttl !== null) {
-      logger.warn({ model: entry.name }, "idle_ttl has no effect yet: it comes with model life-cycle management");
-    }
     const server = this.#options.create(defineProcess(entry, config), this.#driver(entry.name, entry));
     this.#owned.set(entry.name, { entry, server });
     void server.begin();

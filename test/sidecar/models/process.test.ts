@@ -208,13 +208,6 @@ t.test("a server that has nothing but /info, behind a key, is ready", async (t) 
   t.match(await catalogue.ensureReady("llm", WAIT_MS), { state: "ready", url });
 });
 
-t.test("idle_ttl is said to have no effect yet", async (t) => {
-  const { lines } = await startCatalogue(t, {
-    discovery: { process: [{ name: "m", command: command(), idle_ttl: "5s" }] },
-  });
-  t.ok(lines.some(({ level, message }) => level === "warn" && message.includes("idle_ttl")));
-});
-
 t.test("leases are counted, and idle time runs from the last one's end", async (t) => {
   const { catalogue } = await startCatalogue(t, { discovery: { process: [{ name: "m", command: command() }] } });
   t.strictSame(catalogue.use("m"), { leases: 0, idleSince: null });
