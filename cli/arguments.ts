@@ -1,10 +1,10 @@
 /** How the texts of flags become values. A wrong one ends the command with 2 and says what would be right. */
 import { InvalidArgumentError } from "commander";
 
+/** Whether it is in range is the configuration's to say, together with all its other faults. */
 export function parsePort(text: string): number {
-  const port = Number(text);
-  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError("It must be a port, 0 to 65535.");
-  return port;
+  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError("It must be a port, 0 to 65535.");
+  return Number(text);
 }
 
 export function parsePriority(text: string): number {

@@ -1,35 +1,28 @@
-/** `sluice config`: check, print, schema, import. Exit codes: 0 well, 2 the configuration or the command line is not. */
+/** `sluice config`: check, print, schema, import. Exit codes: `EXIT.ok`, and `EXIT.usage` where the configuration or the command line is wrong. */
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { effectiveSettings, flattened, originWords } from "../config/effective.js";
 import { importCmg } from "../config/import-cmg.js";
-import { ConfigError, formatFault, type LoadOptions, loadConfig, readSources } from "../config/load.js";
+import { ConfigError, formatFault, loadConfig, readSources } from "../config/load.js";
 import { renderJsonSchema } from "../config/reference.js";
 import { formatPath } from "../config/settings.js";
 import { toYaml } from "../config/yaml.js";
-
-const NOT_VALID = 2;
-
-interface FileOptions {
-  readonly config?: string;
-  readonly dataDir?: string;
-  readonly port?: number;
-  readonly host?: string;
-}
+import { EXIT } from "./exit.js";
+import { type GlobalFlags, loadOptionsOf, withFileFlags } from "./global-flags.js";
 
 export function configCommand(): Command {
   const config = new Command("config").description("look at, check and import the configuration");
-  config.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : NOT_VALID));
-  withFileOptions(config.command("check"))
+  config.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT.usage));
+  withFileFlags(config.command("check"))
     .description("check the configuration and list every fault")
-    .action((_options, command: Command) => guarded(() => check(command.optsWithGlobals<FileOptions>())));
-  withFileOptions(config.command("print"))
+    .action((_options, command: Command) => guarded(() => check(command.optsWithGlobals<GlobalFlags>())));
+  withFileFlags(config.command("print"))
     .description("print the configuration in force as YAML, secrets masked")
     .option("--json", "as JSON")
     .option("--origin", "with the source of each value")
     .action((_options, command: Command) =>
-      guarded(() => print(command.optsWithGlobals<FileOptions & PrintOptions>())),
+      guarded(() => print(command.optsWithGlobals<GlobalFlags & PrintOptions>())),
     );
   config
     .command("schema")
@@ -46,25 +39,6 @@ export function configCommand(): Command {
   return config;
 }
 
-/** The flags stand before or after the command's name: the program above takes them first. */
-function withFileOptions(command: Command): Command {
-  return command
-    .option("-c, --config <file>", "configuration file (default: SLUICE_CONFIG, then Sluice's own)")
-    .option("--data-dir <folder>", "data folder")
-    .option("--port <n>", "HTTP port; 0 takes a free one", portOf)
-    .option("--host <address>", "address to listen on");
-}
-
-function portOf(text: string): number {
-  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError("It must be a whole number from 0 to 65535.");
-  return Number(text);
-}
-
-export function loadOptionsOf({ config, dataDir, port, host }: FileOptions): LoadOptions {
-  const flags = Object.fromEntries(Object.entries({ dataDir, port, host }).filter(([, value]) => value !== undefined));
-  return { ...(config === undefined ? {} : { file: config }), env: process.env, cwd: process.cwd(), flags };
-}
-
 /** Prints the faults of a configuration that cannot be used and sets the exit code. */
 function guarded(act: () => void): void {
   try {
@@ -72,7 +46,7 @@ function guarded(act: () => void): void {
   } catch (caught) {
     if (!(caught instanceof ConfigError)) throw caught;
     for (const fault of caught.faults) complain("error", formatFault(fault));
-    process.exitCode = NOT_VALID;
+    process.exitCode = EXIT.usage;
   }
 }
 
@@ -84,7 +58,7 @@ function complain(kind: keyof typeof COLOURS, text: string): void {
   process.stderr.write(`${word}: ${text}\n`);
 }
 
-function check(options: FileOptions): void {
+function check(options: GlobalFlags): void {
   const { warnings, files } = loadConfig(loadOptionsOf(options));
   for (const warning of warnings) complain("warning", warning);
   process.stdout.write(`config is valid${files.sluice === null ? "" : `: ${files.sluice}`}\n`);
@@ -95,7 +69,7 @@ interface PrintOptions {
   readonly origin?: boolean;
 }
 
-function print(options: FileOptions & PrintOptions): void {
+function print(options: GlobalFlags & PrintOptions): void {
   const from = loadOptionsOf(options);
   const loaded = loadConfig(from);
   const sources = readSources(from);
@@ -147,5 +121,5 @@ function writeImported(target: string, yaml: string, how: { force: boolean; isPr
 
 function fail(text: string): void {
   complain("error", text);
-  process.exitCode = NOT_VALID;
+  process.exitCode = EXIT.usage;
 }

@@ -1,5 +1,7 @@
 /** Flags every subcommand knows, and how they reach the configuration and the child processes. */
+import type { Command } from "commander";
 import { type LoadedConfig, type LoadOptions, loadConfig } from "../config/load.js";
+import { parsePort } from "./arguments.js";
 
 export interface GlobalFlags {
   readonly config?: string;
@@ -27,4 +29,13 @@ export function flagsToArgs(flags: GlobalFlags): string[] {
   if (flags.host !== undefined) args.push("--host", flags.host);
   if (flags.port !== undefined) args.push("--port", String(flags.port));
   return args;
+}
+
+/** How they are typed. */
+export function withFileFlags(command: Command): Command {
+  return command
+    .option("-c, --config <file>", "configuration file (default: SLUICE_CONFIG, then Sluice's own)")
+    .option("--data-dir <folder>", "data folder")
+    .option("--port <n>", "HTTP port; 0 takes a free one", parsePort)
+    .option("--host <address>", "address to listen on");
 }

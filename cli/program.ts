@@ -1,19 +1,11 @@
 /** The command line: names, flags and help of every subcommand. What they do comes in as {@link Actions}. */
 import { Command } from "commander";
 import { TASK_STATUSES } from "../core/contract/tasks.js";
-import {
-  collectPair,
-  parseDuration,
-  parseHeaderText,
-  parseLimit,
-  parsePort,
-  parsePriority,
-  parseUrl,
-} from "./arguments.js";
+import { collectPair, parseDuration, parseHeaderText, parseLimit, parsePriority, parseUrl } from "./arguments.js";
 import type { ClientFlags } from "./client.js";
 import { configCommand } from "./config.js";
 import { EXIT } from "./exit.js";
-import type { GlobalFlags } from "./global-flags.js";
+import { type GlobalFlags, withFileFlags } from "./global-flags.js";
 import type { Submission, SubmitFlags } from "./submit.js";
 import type { ListFlags, WaitFlags } from "./tasks.js";
 
@@ -146,14 +138,6 @@ function addTasks(program: Command, actions: Actions): void {
     .argument("<id>", "the task's id")
     .option("--json", "as JSON")
     .action((id: string, flags: ShowFlags) => actions.cancelTask(id, flags));
-}
-
-function withFileFlags(command: Command): Command {
-  return command
-    .option("-c, --config <file>", "configuration file (default: SLUICE_CONFIG, then Sluice's own)")
-    .option("--data-dir <folder>", "data folder")
-    .option("--port <n>", "HTTP port; 0 takes a free one", parsePort)
-    .option("--host <address>", "address to listen on");
 }
 
 function withClientFlags(command: Command): Command {

@@ -33,8 +33,6 @@ export interface ExchangeOptions extends ResponseHeadOptions {
   /** Called before the body is read: answers a waiting `Expect: 100-continue`. */
   startBody(): void;
   errorOf(failure: Failure): SluiceError;
-  /** Answers a failure in the caller's own way where it returns true; only called while nothing has been answered. */
-  answerFailure?(error: SluiceError): boolean;
   /** Called once, when the answer is whole or cannot become so. */
   done(outcome: Outcome): void;
 }
@@ -261,9 +259,7 @@ export class Exchange {
     this.#body?.destroy();
     const hasHead = this.#res.headersSent;
     if (hasHead) cutAnswer(this.#res);
-    else if (this.#options.answerFailure?.(error) !== true) {
-      answerError(this.#req, this.#res, error, this.#options.requestId);
-    }
+    else answerError(this.#req, this.#res, error, this.#options.requestId);
     this.#report(hasHead ? this.#res.statusCode : error.status, error);
   }
 

@@ -4,6 +4,8 @@ import { SluiceError } from "../../core/contract/errors.js";
 import { type DeploymentType, type ModelEntry, unavailableMessage } from "../../core/contract/models.js";
 import { below, type HttpAnswer, type HttpClient } from "../../core/runtime/http.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
+import { Query } from "./query.js";
+import { bothForms } from "./replies.js";
 
 export interface ModelRouteDeps {
   readonly catalogue: ModelCatalogue;
@@ -26,7 +28,7 @@ const INFO_TIMEOUT_MS = 5_000;
 const INFO_MAX_BYTES = 16 * 2 ** 20;
 
 export function registerModelRoutes(app: FastifyInstance, { catalogue, http }: ModelRouteDeps): void {
-  for (const url of ["/models", "/models/"]) {
+  for (const url of bothForms("/models")) {
     app.get(url, { exposeHeadRoute: false }, async (request) => {
       const isVerbose = readVerbose(request.query);
       const models = catalogue.list();
@@ -39,7 +41,7 @@ export function registerModelRoutes(app: FastifyInstance, { catalogue, http }: M
       return { running, on_demand: onDemand };
     });
   }
-  for (const url of ["/models/:name", "/models/:name/"]) {
+  for (const url of bothForms("/models/:name")) {
     app.get<{ Params: { name: string } }>(url, { exposeHeadRoute: false }, async (request) => {
       const isVerbose = readVerbose(request.query);
       const { name } = request.params;
@@ -112,19 +114,10 @@ async function readBounded(body: HttpAnswer["body"]): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-const TRUE = new Set(["true", "t", "yes", "y", "on", "1"]);
-const FALSE = new Set(["false", "f", "no", "n", "off", "0"]);
-
-/** CMG's lax boolean; of several the last counts. */
-function readVerbose(query: unknown): boolean {
-  const given = (query as { verbose?: string | string[] }).verbose;
-  const value = Array.isArray(given) ? given.at(-1) : given;
-  if (value === undefined) return false;
-  const word = value.toLowerCase();
-  if (TRUE.has(word)) return true;
-  if (FALSE.has(word)) return false;
-  const msg = "Input should be a valid boolean, unable to interpret input";
-  throw new SluiceError("INVALID_PARAMETER", "the query parameter 'verbose' must be a boolean", {
-    detail: [{ type: "bool_parsing", loc: ["query", "verbose"], msg, input: value }],
-  });
+/** CMG's lax boolean; of several the last counts. @throws INVALID_PARAMETER */
+function readVerbose(given: unknown): boolean {
+  const query = new Query(given);
+  const isVerbose = query.flag("verbose");
+  query.done();
+  return isVerbose;
 }

@@ -35,10 +35,6 @@ export class Leases {
     return this.#accounts.get(name)?.holders.size ?? 0;
   }
 
-  holders(name: string): string[] {
-    return [...(this.#accounts.get(name)?.holders.values() ?? [])];
-  }
-
   /** Epoch ms of the last lease's end; null while one is held or where there never was one. */
   idleSince(name: string): number | null {
     const account = this.#accounts.get(name);

@@ -22,7 +22,6 @@ export interface Gate {
    * @throws QUEUE_FULL, MODEL_UNKNOWN, MODEL_NOT_READY, MODEL_START_FAILED, SHUTTING_DOWN; the signal's reason when aborted
    */
   acquire(request: GateRequest, signal: AbortSignal): Promise<() => void>;
-  waiting(): number;
 }
 
 export function createGate(options: GateOptions): Gate {
@@ -59,6 +58,5 @@ export function createGate(options: GateOptions): Gate {
         waiting--;
       }
     },
-    waiting: () => waiting,
   };
 }
