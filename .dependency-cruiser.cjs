@@ -41,6 +41,12 @@ module.exports = {
       to: { path: "^cli/" },
     },
     {
+      name: "cli-enters-programs-by-their-main",
+      severity: "error",
+      from: { path: "^cli/" },
+      to: { path: "^(proxy|sidecar)/", pathNot: "^(proxy|sidecar)/main\\.ts$" },
+    },
+    {
       name: "the-example-is-a-stranger",
       severity: "error",
       from: { path: "^examples/" },
