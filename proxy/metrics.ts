@@ -100,11 +100,12 @@ export class ProxyMetrics {
 
   /** Forgets series of models that are gone, so that names that come and go do not pile up. */
   retain(models: ReadonlySet<string>): void {
+    for (const [key, { model }] of this.#tasks) if (!models.has(model) && model !== "unknown") this.#tasks.delete(key);
+    for (const model of this.#upstream.keys()) if (!models.has(model)) this.#upstream.delete(model);
     for (const [model, paths] of this.#modelEndpoints) {
       if (models.has(model) || model === "unknown") continue;
       for (const path of paths.keys()) this.#endpoints.delete(`/models/${model}${path}`);
       this.#modelEndpoints.delete(model);
-      this.#upstream.delete(model);
     }
   }
 
