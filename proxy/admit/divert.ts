@@ -57,7 +57,7 @@ async function submit(context: AdmitContext, submission: Submission): Promise<Su
     });
     const text = await answer.body.text();
     if (answer.status === 201) return JSON.parse(text) as Submitted;
-    throw fromEnvelope(answer.status, text);
+    throw fromEnvelope(answer, text);
   } catch (cause) {
     signal?.throwIfAborted();
     if (cause instanceof SluiceError) throw cause;

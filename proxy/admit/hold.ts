@@ -3,7 +3,7 @@
  * The line survives a restart of the sidecar: the task is durable, so the question is simply asked again.
  */
 import { pipeline } from "node:stream/promises";
-import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
+import { asSluiceError, type ErrorCode, SluiceError } from "../../core/contract/errors.js";
 import { ANSWER_HEADER, decodeInternal, type StoredAnswer } from "../../core/contract/internal-api.js";
 import { sleep } from "../../core/runtime/clock.js";
 import type { HttpAnswer, HttpClient } from "../../core/runtime/http.js";
@@ -75,18 +75,23 @@ async function askOnce(sidecar: HttpClient, uuid: string, waitMs: number, signal
   }
   const text = await answer.body.text();
   if (answer.status === 404) return { kind: "unknown" };
-  throw fromEnvelope(answer.status, text);
+  throw fromEnvelope(answer, text);
 }
 
 /** An error the sidecar answered with, as our own again. */
-export function fromEnvelope(status: number, text: string): Error {
+export function fromEnvelope({ status, headers }: Pick<HttpAnswer, "status" | "headers">, text: string): Error {
   try {
     const { error, detail } = JSON.parse(text) as {
-      error: { code: never; message: string; hint?: string; retryAfterMs?: number };
+      error: { code: ErrorCode; message: string; hint?: string };
       detail: unknown;
     };
     const hint = error.hint === undefined ? {} : { hint: error.hint };
-    return new SluiceError(error.code, error.message, { ...hint, ...(typeof detail === "string" ? {} : { detail }) });
+    const after = headers["retry-after"];
+    return new SluiceError(error.code, error.message, {
+      ...hint,
+      ...(after === undefined ? {} : { retryAfterMs: Number(after) * 1_000 }),
+      ...(typeof detail === "string" ? {} : { detail }),
+    });
   } catch (cause) {
     return asSluiceError(new Error(`the sidecar answered ${status}`, { cause }));
   }
