@@ -104,6 +104,12 @@ export function createAttempts(options: AttemptsOptions): Attempts {
         return null;
       }
       const error = asSluiceError(cause);
+      if (error.code === "RESULT_DAMAGED") {
+        // The body that was to be sent. Nothing was sent, and no later attempt finds it whole.
+        logger.error({ taskId: task.uuid, model: task.model, code: error.code, err: cause }, "a payload is damaged");
+        await finish(task, failedOutcome("internal", DAMAGED_PAYLOAD, null, clock.now()), signal);
+        return null;
+      }
       logger.error(
         { taskId: task.uuid, model: task.model, code: error.code, err: cause },
         "an answer could not be kept",
@@ -331,6 +337,8 @@ function retryAfterOf(answer: TaskAnswer): number | null {
   const seconds = at < 0 ? Number.NaN : Number(answer.headers[at + 1]);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : null;
 }
+
+const DAMAGED_PAYLOAD = "the request's stored body is missing or damaged; it was not sent. Submit it again";
 
 const FAILURE_TEXT = {
   refused: "could not be reached",

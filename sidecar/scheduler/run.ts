@@ -3,6 +3,7 @@
  */
 import { Readable } from "node:stream";
 import { Agent, type Dispatcher } from "undici";
+import { SluiceError } from "../../core/contract/errors.js";
 import type { RawHeaders } from "../../core/contract/tasks.js";
 import type { BlobStore, StoredBody, TaskAnswer, TaskRow } from "../tasks/store.js";
 import type { CallFailure } from "./retry.js";
@@ -62,10 +63,11 @@ export function createCaller(options: CallerOptions): Caller {
         return { kind: "answer", answer: { status, headers, body: stored, upstreamMs: performance.now() - startedAt } };
       } catch (error) {
         if (signal.aborted) throw signal.reason;
-        if (!exchange.broken) throw error;
+        const isSilent = error instanceof SluiceError && error.code === "BODY_TIMEOUT";
+        if (!exchange.broken && !isSilent) throw error;
         return {
           kind: "failure",
-          failure: failureOf(exchange.broken),
+          failure: exchange.broken ? failureOf(exchange.broken) : "timeout",
           sent: exchange.sent,
           upstreamMs: performance.now() - startedAt,
         };
@@ -157,6 +159,8 @@ export function failureOf(error: Error): CallFailure {
   if (REFUSED_CODES.has(code)) return "refused";
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "timeout";
   if (code.startsWith("HPE_") || PROTOCOL_CODES.has(code)) return "protocol";
+  // undici's parser leaves the code out; an end in the middle of an answer is a cut, everything else is not HTTP.
+  if (error.name === "HTTPParserError" && !/\beof\b/i.test(error.message)) return "protocol";
   return "cut";
 }
 
