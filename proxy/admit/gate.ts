@@ -41,7 +41,7 @@ export async function acquireGate(context: AdmitContext): Promise<GatePermit> {
       bodyTimeoutMs: 0,
       signal: AbortSignal.any([signal, over.signal]),
     });
-    if (answer.status !== 200) throw fromEnvelope(answer.status, await answer.body.text());
+    if (answer.status !== 200) throw fromEnvelope(answer, await answer.body.text());
     // A sidecar that dies ends the body; the request it let through goes on.
     answer.body.on("error", () => undefined).resume();
     return { queueMs: performance.now() - startedAt, release: () => over.abort() };

@@ -75,18 +75,22 @@ async function askOnce(sidecar: HttpClient, uuid: string, waitMs: number, signal
   }
   const text = await answer.body.text();
   if (answer.status === 404) return { kind: "unknown" };
-  throw fromEnvelope(answer.status, text);
+  throw fromEnvelope(answer, text);
 }
 
 /** An error the sidecar answered with, as our own again. */
-export function fromEnvelope(status: number, text: string): Error {
+export function fromEnvelope({ status, headers }: Pick<HttpAnswer, "status" | "headers">, text: string): Error {
   try {
     const { error, detail } = JSON.parse(text) as {
-      error: { code: never; message: string; hint?: string; retryAfterMs?: number };
+      error: { code: never; message: string; hint?: string };
       detail: unknown;
     };
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
-    return new SluiceError(error.code, error.message, { ...hint, ...(typeof detail === "string" ? {} : { detail }) });
+    const retryAfter = headers["retry-after"];
+    return new SluiceError(error.code, error.message, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      ...(typeof retryAfter === "string" ? { retryAfterMs: Number(retryAfter) * 1_000 } : {}),
+      ...(typeof detail === "string" ? {} : { detail }),
+    });
   } catch (cause) {
     return asSluiceError(new Error(`the sidecar answered ${status}`, { cause }));
   }
