@@ -61,7 +61,7 @@ async function submit(context: AdmitContext, submission: Submission): Promise<Su
   } catch (cause) {
     signal?.throwIfAborted();
     if (cause instanceof SluiceError) throw cause;
-    if (!req.complete) throw sidecarAway(cause);
+    if (!req.complete || wasNeverReached(cause)) throw sidecarAway(cause);
     return await askWhetherStored(sidecar, submission.uuid, signal ?? hangUpSignal(context), cause);
   }
 }
@@ -78,10 +78,21 @@ async function askWhetherStored(
   signal: AbortSignal,
   cause: unknown,
 ): Promise<Submitted> {
-  const held = await awaitAnswer(sidecar, uuid, 0, signal);
+  const held = await awaitAnswer(sidecar, uuid, 0, signal).catch((away: unknown) => {
+    if (!(away instanceof SluiceError) || away.code !== "SIDECAR_UNAVAILABLE") throw away;
+    const words = `the sidecar went away while it stored the task ${uuid}; GET /tasks/${uuid} tells, once it is back`;
+    throw new SluiceError("SIDECAR_UNAVAILABLE", words, { cause, retryAfterMs: 5_000 });
+  });
   if (held.kind === "unknown") throw sidecarAway(cause);
   if (held.kind === "answer") await held.body.dump();
   return { uuid, status: "pending", replayed: false };
+}
+
+/** No connection, so nothing was sent and nothing can be stored. */
+const UNREACHED = new Set(["ENOENT", "ECONNREFUSED", "EAGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
+
+function wasNeverReached(cause: unknown): boolean {
+  return UNREACHED.has(String((cause as { code?: unknown } | null)?.code));
 }
 
 function sidecarAway(cause: unknown): SluiceError {

@@ -101,7 +101,8 @@ class Server implements ExchangeHost {
     this.#exchanges = exchanges;
     this.#pool = new Pool(origin, {
       connect: connectorOf(options),
-      connections: MAX_CONNECTIONS,
+      // Callers that wait for tasks hold a connection each to the sidecar, which bounds them itself; they must not keep others out.
+      connections: options.socketPath === undefined ? MAX_CONNECTIONS : null,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,

@@ -1,12 +1,16 @@
 /** Listening on the Unix socket: only this machine, only this user. */
 import { chmod, stat, unlink } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { SluiceError } from "../../core/contract/errors.js";
 
 /** Linux keeps a socket's path in 108 bytes, one of them the end. */
 const MAX_PATH_BYTES = 107;
+/** A Unix socket refuses at once what does not fit its queue, so a burst must fit; the kernel lowers this to its own bound. */
+const BACKLOG = 4_096;
 const CONNECT_TIMEOUT_MS = 1_000;
+/** How often it is looked whether the socket's file is still there. */
+const LOOK_MS = 1_000;
 
 /**
  * @throws CONFIG_INVALID when the path is too long, is taken by another kind of file, or a living process listens there
@@ -18,8 +22,33 @@ export async function listenOnSocket(app: FastifyInstance, path: string): Promis
     });
   }
   await clearStale(path);
-  await app.listen({ path });
+  keepFile(app, path);
+  await app.listen({ path, backlog: BACKLOG });
   await chmod(path, 0o600);
+}
+
+/** A cleaner of temporary files may take the socket's file away; then nobody new gets in, so another door is opened in its place. */
+function keepFile(app: FastifyInstance, path: string): void {
+  const doors: Server[] = [];
+  const look = async () => {
+    const isGone = await stat(path).then(
+      () => false,
+      ({ code }: NodeJS.ErrnoException) => code === "ENOENT",
+    );
+    if (!isGone || !app.server.listening) return;
+    const door = createServer((socket) => app.server.emit("connection", socket));
+    doors.push(door);
+    door
+      .once("error", () => door.close())
+      .listen({ path, backlog: BACKLOG }, () => {
+        chmod(path, 0o600).catch(() => undefined);
+      });
+  };
+  const timer = setInterval(() => void look(), LOOK_MS).unref();
+  app.addHook("preClose", async () => {
+    clearInterval(timer);
+    for (const door of doors) door.close();
+  });
 }
 
 /** A process that was killed leaves its socket file; nobody answers there. */

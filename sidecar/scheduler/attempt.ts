@@ -2,7 +2,7 @@
  * One attempt of one task, from the claim to what is written about it: a final state, or back to waiting.
  * Reads top to bottom: send, look at what came, settle. Trainings go on in {@link followTraining} after their 202.
  */
-import { asSluiceError } from "../../core/contract/errors.js";
+import { asSluiceError, type SluiceError } from "../../core/contract/errors.js";
 import type { FailureReason } from "../../core/contract/tasks.js";
 import { type Clock, sleep } from "../../core/runtime/clock.js";
 import { below, type HttpAnswer, type HttpClient } from "../../core/runtime/http.js";
@@ -40,6 +40,8 @@ export interface Attempts {
   resume(claim: Claim, signal: AbortSignal): Promise<void>;
   /** Asks the model server to cancel this task's run; true when it says it will. */
   cancelTraining(task: TaskRow): Promise<{ accepted: boolean; message: string }>;
+  /** Writes the end of a claimed task that will not run; tries again while the store is down. */
+  end(task: TaskRow, outcome: Outcome, signal: AbortSignal): Promise<void>;
   /** Lets go of runs that are only being followed: they go on, and are followed again after the next start. */
   releaseFollowers(): void;
 }
@@ -50,6 +52,8 @@ const ERROR_BODY_BYTES = 8 * 1024;
 const SMALL_ANSWER_BYTES = 64 * 1024;
 /** While the store or its disk is down, between tries to write a task's end. */
 const PERSIST_PAUSE_MS = 1_000;
+/** Faults of our own while a task runs: after this many attempts it fails instead of being tried again. */
+const MAX_ATTEMPTS = 10;
 /** A model that is not ready any more when its permit comes: look again after this. */
 const NOT_READY_PAUSE_MS = 500;
 
@@ -82,9 +86,19 @@ export function createAttempts(options: AttemptsOptions): Attempts {
         return await accept(task, result.answer, signal);
       }
       await settle(task, result, signal);
+    } catch (cause) {
+      await answerFault(task, cause, signal);
     } finally {
       release();
     }
+  }
+
+  /** Whatever was not foreseen must not leave a task between two states until the next start. */
+  async function answerFault(task: TaskRow, cause: unknown, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const error = asSluiceError(cause);
+    logger.error({ taskId: task.uuid, model: task.model, code: error.code, err: cause }, "an attempt failed inside Sluice");
+    await comeBackLater(task, error, signal);
   }
 
   /** @returns null when the attempt was given up and the task waits again */
@@ -104,24 +118,32 @@ export function createAttempts(options: AttemptsOptions): Attempts {
         return null;
       }
       const error = asSluiceError(cause);
+      if (error.code === "RESULT_DAMAGED") {
+        // The body that was to be sent. Nothing was sent, and no later attempt finds it whole.
+        logger.error({ taskId: task.uuid, model: task.model, code: error.code, err: cause }, "a payload is damaged");
+        await finish(task, failedOutcome("internal", DAMAGED_PAYLOAD, null, clock.now()), signal);
+        return null;
+      }
       logger.error(
         { taskId: task.uuid, model: task.model, code: error.code, err: cause },
         "an attempt could not be made or its answer not be kept",
       );
-      // A payload that is gone or damaged will not come back by itself.
-      const isHopeless = error.code === "RESULT_DAMAGED";
-      if (isHopeless) await finish(task, failedOutcome("internal", error.message, null, clock.now()), signal);
-      else if (isTraining(task.task))
-        await finish(task, failedOutcome("lost", error.message, null, clock.now()), signal);
-      else await requeue(task, error.retryAfterMs ?? 10 * PERSIST_PAUSE_MS, error.message, signal);
+      await comeBackLater(task, error, signal);
       return null;
     }
+  }
+
+  /** After a fault of ours: what can be repeated waits and is tried again, within a bound. */
+  async function comeBackLater(task: TaskRow, error: SluiceError, signal: AbortSignal): Promise<void> {
+    if (isTraining(task.task)) return finish(task, failedOutcome("lost", error.message, null, clock.now()), signal);
+    if (task.attempt >= MAX_ATTEMPTS) return finish(task, failedOutcome("internal", error.message, null, clock.now()), signal);
+    await requeue(task, error.retryAfterMs ?? 10 * PERSIST_PAUSE_MS, error.message, signal);
   }
 
   async function settle(task: TaskRow, result: CallResult, signal: AbortSignal): Promise<void> {
     const busy = result.kind === "answer" && isTraining(task.task) && (await isBusy(result.answer));
     // A CMS client that trains the plain way sees the busy answer itself, as it always has.
-    const passBusy = busy && (task.mode === "held" || task.mode === "wait");
+    const passBusy = busy && task.mode === "held";
     const trouble = troubleOf(result, busy);
     if (trouble !== null && !passBusy) {
       const pauseMs = decideRetry(trouble, task.attempt, !isTraining(task.task), Math.random());
@@ -167,25 +189,21 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       if (follow.signal.aborted) return;
       throw cause;
     }
-    await finish(task, await runOutcome(task, end), signal);
+    await finish(task, await runOutcome(task, end, signal), signal);
     cancelled.delete(task.uuid);
   }
 
-  async function runOutcome(task: TaskRow, end: RunEnd): Promise<Outcome> {
+  async function runOutcome(task: TaskRow, end: RunEnd, signal: AbortSignal): Promise<Outcome> {
     const nowMs = clock.now();
     if (end.kind === "lost") {
-      const text = `the model server was gone for ${LOST_AFTER_MS / 1_000} s, or came back without the run`;
-      return failedOutcome("lost", text, task.answer, nowMs);
+      return failedOutcome("lost", end.why, task.answer, nowMs);
     }
     if (end.kind === "failed") {
       const reason = end.killed && cancelled.has(task.uuid) ? "cancelled" : "upstream_error";
       return failedOutcome(reason, end.message, task.answer, nowMs);
     }
     const bytes = Buffer.from(JSON.stringify(end.result, null, 2), "utf8");
-    const body = await blobs.write("result", single(bytes), {
-      maxBytes: Number.POSITIVE_INFINITY,
-      idleTimeoutMs: 60_000,
-    });
+    const body = await persist(task, signal, () => blobsOf(bytes));
     const answer: TaskAnswer = { status: 200, headers: ["Content-Type", "application/json"], body, upstreamMs: 0 };
     return { status: "succeeded", reason: null, errorMessage: null, answer, finishedAtMs: nowMs };
   }
@@ -211,6 +229,8 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       if (task.status === "running") return await followTraining(task, signal);
       if (!isTraining(task.task)) return await requeue(task, 0, "interrupted by a crash of Sluice", signal);
       await resumeUnsure(task, signal);
+    } catch (cause) {
+      await answerFault(task, cause, signal);
     } finally {
       release();
     }
@@ -257,7 +277,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   }
 
   /** A task's move must reach the disk: while the store is down it is tried again, until we stop (a start then recovers the task). */
-  async function persist(task: TaskRow, signal: AbortSignal, write: () => Promise<boolean>): Promise<boolean> {
+  async function persist<Value>(task: TaskRow, signal: AbortSignal, write: () => Promise<Value>): Promise<Value> {
     for (let warned = false; ; warned = true) {
       try {
         return await write();
@@ -295,8 +315,13 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     const head = `the model server answered ${answer.status}`;
     if (answer.body.kind === "inline")
       return `${head}: ${answer.body.bytes.subarray(0, ERROR_BODY_BYTES).toString("utf8")}`;
-    for await (const chunk of await blobs.open(answer.body)) {
-      return `${head}: ${Buffer.from(chunk).subarray(0, ERROR_BODY_BYTES).toString("utf8")}`;
+    try {
+      for await (const chunk of await blobs.open(answer.body)) {
+        return `${head}: ${Buffer.from(chunk).subarray(0, ERROR_BODY_BYTES).toString("utf8")}`;
+      }
+    } catch (cause) {
+      // Its status says enough to end the task; the words are an extra.
+      logger.warn({ code: asSluiceError(cause).code, err: cause }, "a stored answer cannot be read");
     }
     return head;
   }
@@ -326,7 +351,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     };
   }
 
-  return { run, resume, cancelTraining, releaseFollowers: () => followers.abort(new Error("stopping")) };
+  return { run, resume, end: finish, cancelTraining, releaseFollowers: () => followers.abort(new Error("stopping")) };
 }
 
 function troubleOf(result: CallResult, busy: boolean): Trouble | null {
@@ -341,6 +366,8 @@ function retryAfterOf(answer: TaskAnswer): number | null {
   const seconds = at < 0 ? Number.NaN : Number(answer.headers[at + 1]);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : null;
 }
+
+const DAMAGED_PAYLOAD = "the request's stored body is missing or damaged; it was not sent. Submit it again";
 
 const FAILURE_TEXT = {
   refused: "could not be reached",

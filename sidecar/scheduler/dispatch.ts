@@ -252,7 +252,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const claim = stopped ? null : await store.claim(model, classes, clock.now());
       if (claim === null) return;
       const outcome = failedOutcome("model_unavailable", error.message, null, clock.now());
-      if (await store.finish(claim.task.uuid, claim.task.attempt, outcome)) observer.completed(claim.task, outcome);
+      await attempts.end(claim.task, outcome, abort.signal);
     }
   }
 

@@ -175,6 +175,8 @@ export function failureOf(error: Error): CallFailure {
   if (REFUSED_CODES.has(code)) return "refused";
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "timeout";
   if (code.startsWith("HPE_") || PROTOCOL_CODES.has(code)) return "protocol";
+  // undici's parser names no code; at the connection's end it speaks of "EOF", and that is a cut.
+  if (error.name === "HTTPParserError" && !/\beof\b/i.test(error.message)) return "protocol";
   return "cut";
 }
 

@@ -12,6 +12,9 @@ const POLL_MAX_MS = 5_000;
 const POLL_TIMEOUT_MS = 30_000;
 export const LOST_AFTER_MS = 60_000;
 
+/** A server that is silent, or answers neither yes nor no (a token that ran out), is believed to be at work for this long. */
+export const MUTED_AFTER_MS = 3_600_000;
+
 /** One element of `train_eval_info` (reference cms-api 2.4), as far as it is read. */
 interface RunInfo {
   readonly run_id?: string;
@@ -29,7 +32,7 @@ export type RunEnd =
   | { readonly kind: "finished"; readonly result: RunResult }
   /** FAILED or KILLED; the message is CMG's: the exception tags as a list, or the word None. */
   | { readonly kind: "failed"; readonly killed: boolean; readonly message: string }
-  | { readonly kind: "lost" };
+  | { readonly kind: "lost"; readonly why: string };
 
 /** The result of a training task, CMG's JSON (reference cmg-api 2.5); all keys always there. */
 export interface RunResult {
@@ -56,17 +59,24 @@ export interface FollowOptions {
 
 /** @throws the signal's reason when aborted: the run goes on, and is followed again after a restart */
 export async function followRun(options: FollowOptions): Promise<RunEnd> {
-  // A server that refuses connections and one that answers without knowing the run have both lost it, if it stays so.
   let missingSinceMs: number | null = null;
+  let mutedSinceMs: number | null = null;
   let pauseMs = POLL_MS;
   for (;;) {
     options.signal.throwIfAborted();
     const seen = await pollRun(options);
-    if (seen === "away" || seen === null) {
-      missingSinceMs ??= performance.now();
-      if (performance.now() - missingSinceMs >= LOST_AFTER_MS) return { kind: "lost" };
-    } else if (seen !== "silent") {
-      missingSinceMs = null;
+    const nowMs = performance.now();
+    // A server that refuses connections and one that answers without knowing the run have both lost it, if it stays so.
+    missingSinceMs = seen === "away" || seen === null ? (missingSinceMs ?? nowMs) : null;
+    mutedSinceMs = seen === "silent" ? (mutedSinceMs ?? nowMs) : null;
+    if (missingSinceMs !== null && nowMs - missingSinceMs >= LOST_AFTER_MS) {
+      const why = `the model server was gone for ${LOST_AFTER_MS / 1_000} s, or came back without the run`;
+      return { kind: "lost", why };
+    }
+    if (mutedSinceMs !== null && nowMs - mutedSinceMs >= MUTED_AFTER_MS) {
+      return { kind: "lost", why: `the model server would not tell of the run for ${MUTED_AFTER_MS / 60_000} minutes` };
+    }
+    if (seen !== null && typeof seen === "object") {
       if (seen.status === "FINISHED") return { kind: "finished", result: await describeRun(options, seen) };
       if (seen.status === "FAILED" || seen.status === "KILLED") {
         return { kind: "failed", killed: seen.status === "KILLED", message: exceptionList(seen.tags ?? {}) };

@@ -9,7 +9,7 @@ import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, opendir, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { SluiceError } from "../../core/contract/errors.js";
+import { isDiskFull, SluiceError } from "../../core/contract/errors.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
 import { pulled } from "./pulled.js";
 import type { BlobStore, StoredBody } from "./store.js";
@@ -55,16 +55,16 @@ export class FileBlobs implements BlobStore {
         if (size > limits.maxBytes) throw tooLarge(limits.maxBytes);
         hash.update(chunk);
         if (file === null && size > INLINE_BYTES) {
-          file = await NewFile.create(this.#root, FOLDERS[kind]);
-          await file.append(Buffer.concat(held));
+          file = await onDisk(NewFile.create(this.#root, FOLDERS[kind]));
+          await onDisk(file.append(Buffer.concat(held)));
           held = [];
         }
         if (file === null) held.push(chunk);
-        else await file.append(chunk);
+        else await onDisk(file.append(chunk));
       }
       const sha256 = hash.digest("hex");
       if (file === null) return { kind: "inline", bytes: Buffer.concat(held), sha256 };
-      return { kind: "blob", key: await file.keep(), size, sha256 };
+      return { kind: "blob", key: await onDisk(file.keep()), size, sha256 };
     } catch (caught) {
       await file?.discard();
       throw caught;
@@ -104,6 +104,15 @@ export class FileBlobs implements BlobStore {
       }
     }
     return removed;
+  }
+
+  async isEmpty(): Promise<boolean> {
+    for (const folder of Object.values(FOLDERS)) {
+      for await (const { name } of await opendir(join(this.#root, folder))) {
+        if (KEY.test(`${folder}/${name}`)) return false;
+      }
+    }
+    return true;
   }
 
   async probe(kind: Kind): Promise<void> {
@@ -199,6 +208,16 @@ async function hashOf(handle: FileHandle): Promise<string> {
     if (bytesRead === 0) return hash.digest("hex");
     hash.update(chunk.subarray(0, bytesRead));
     position += bytesRead;
+  }
+}
+
+/** What the disk refuses is no fault of the request's, and none of ours. */
+async function onDisk<Value>(step: Promise<Value>): Promise<Value> {
+  try {
+    return await step;
+  } catch (cause) {
+    if (isDiskFull(cause)) throw cause;
+    throw new SluiceError("STORE_FAILED", "the data folder cannot be written", { cause, retryAfterMs: 5_000 });
   }
 }
 

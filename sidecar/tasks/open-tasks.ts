@@ -1,9 +1,9 @@
 /** Brings a data folder's tasks up: shape of the database, store, blobs, and what a crash left lying about. */
 import { join } from "node:path";
-import { asSluiceError } from "../../core/contract/errors.js";
+import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { migrate } from "../db/migrate.js";
-import { openForWriting } from "../db/open.js";
+import { type Database, openForWriting } from "../db/open.js";
 import { FileBlobs } from "./file-blobs.js";
 import { SqliteTaskStore } from "./sqlite-store.js";
 import type { QueueBounds } from "./sqlite-writes.js";
@@ -25,18 +25,19 @@ export interface OpenTasks {
 
 /**
  * Call before anything is accepted: the sweep takes a blob without a row for a leftover.
- * @throws STORE_FAILED when the database is newer than this program or a migration was changed
+ * @throws STORE_FAILED when the database is newer than this program, a migration was changed, or it is gone while bodies are there
  */
 export async function openTasks(options: OpenTasksOptions): Promise<OpenTasks> {
   const log = options.logger.child("sidecar.tasks");
   const file = join(options.dataDir, "sluice.db");
+  const blobs = await FileBlobs.open(options.dataDir);
   const database = openForWriting(file);
   try {
+    if (isBlank(database) && !(await blobs.isEmpty())) throw databaseGone(file);
     for (const name of migrate(database)) log.info({ event: "migrated", migration: name }, "database migrated");
   } finally {
     database.close();
   }
-  const blobs = await FileBlobs.open(options.dataDir);
   const store = await SqliteTaskStore.open({
     file,
     bounds: options.bounds,
@@ -50,4 +51,15 @@ export async function openTasks(options: OpenTasksOptions): Promise<OpenTasks> {
   const swept = await blobs.sweep((key) => store.namesBlob(key));
   if (swept > 0) log.info({ event: "blobs_swept", count: swept }, "removed files that a crash had left");
   return { store, blobs };
+}
+
+function isBlank(database: Database): boolean {
+  return database.prepare("SELECT 1 FROM sqlite_master LIMIT 1").get() === undefined;
+}
+
+/** Beside a blank database every stored body is one that no row names: the sweep would take them all. */
+function databaseGone(file: string): SluiceError {
+  return new SluiceError("STORE_FAILED", `the database ${file} is missing or empty, but stored bodies lie beside it`, {
+    hint: "Restore the database, or move the folders payloads and results away to start anew.",
+  });
 }

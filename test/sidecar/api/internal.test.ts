@@ -290,3 +290,21 @@ t.test("the socket is its owner's alone; a dead one is replaced, a live one is a
     message: /longer than/,
   });
 });
+
+t.test("a burst of callers fits the socket's queue", async (t) => {
+  const { socketPath } = await startApp(t);
+  // All in one turn of the event loop, so that none is accepted before the last one knocks.
+  const callers = Array.from({ length: 2_000 }, () => connect(socketPath));
+  t.teardown(() => {
+    for (const caller of callers) caller.destroy();
+  });
+  const refused = await Promise.all(
+    callers.map((caller) =>
+      once(caller, "connect").then(
+        () => null,
+        (error: NodeJS.ErrnoException) => error.code,
+      ),
+    ),
+  );
+  t.same([...new Set(refused)], [null]);
+});

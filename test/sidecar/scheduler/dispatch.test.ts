@@ -1,6 +1,6 @@
 /** The dispatcher with everything it really has: SQLite, blobs, a catalogue, and a model server in its own process. */
 import { randomUUID } from "node:crypto";
-import { readdir, unlink } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { configSchema } from "../../../config/schema.js";
@@ -36,7 +36,7 @@ const unheard = { scheduled() {}, completed() {}, requeued() {} };
 async function startRig(
   t: Test,
   models: Record<string, string>,
-  options: { dataDir?: string; slots?: number } = {},
+  options: { dataDir?: string; slots?: number; idleTimeoutMs?: number } = {},
 ): Promise<Rig> {
   const dataDir = options.dataDir ?? t.testdir();
   const config = configSchema.parse({
@@ -61,7 +61,12 @@ async function startRig(
   const catalogue = createModelCatalogue({ config, dataDir, logger, clock: systemClock, http });
   await catalogue.start();
   const permits = createPermits({ maxConcurrentTasks: options.slots ?? 4, budgets: new Map() });
-  const caller = createCaller({ blobs, connectTimeoutMs: 1_000, responseTimeoutMs: 20_000, idleTimeoutMs: 20_000 });
+  const caller = createCaller({
+    blobs,
+    connectTimeoutMs: 1_000,
+    responseTimeoutMs: 20_000,
+    idleTimeoutMs: options.idleTimeoutMs ?? 20_000,
+  });
   const attempts = createAttempts({
     store,
     blobs,
@@ -226,6 +231,33 @@ t.test("a cut connection is tried again, and an attempt is never counted as an a
   t.match(done, { status: "failed", reason: "upstream_error", attempt: 3 });
 });
 
+t.test("a model server that falls silent inside its answer is tried twice, then the task ends", async (t) => {
+  const server = await startGazetteer(t);
+  const rig = await startRig(t, { m: server.url }, { idleTimeoutMs: 300 });
+  const done = await rig.final(await rig.submit({ misbehave: "slow-body=60000" }), 20_000);
+  t.match(done, { status: "failed", reason: "upstream_error", attempt: 2, errorMessage: /silent too long/ });
+});
+
+t.test("what is not HTTP is named so, and not asked for again", async (t) => {
+  const server = await startGazetteer(t);
+  const rig = await startRig(t, { m: server.url });
+  const done = await rig.final(await rig.submit({ misbehave: "bad-http" }));
+  t.match(done, { status: "failed", reason: "upstream_error", attempt: 1, errorMessage: /valid HTTP/ });
+});
+
+t.test("a task whose stored body is gone ends at once, and nothing is sent", async (t) => {
+  const server = await startGazetteer(t);
+  const dataDir = t.testdir();
+  const rig = await startRig(t, { m: server.url }, { dataDir });
+  const first = await rig.submit({ misbehave: "delay=1000" });
+  await rig.reached(first, "scheduled");
+  const uuid = await rig.submit({ text: "x".repeat(100_000) });
+  for (const name of await readdir(join(dataDir, "payloads"))) await rm(join(dataDir, "payloads", name));
+  const done = await rig.final(uuid);
+  t.match(done, { status: "failed", reason: "internal", attempt: 1, errorMessage: /missing or damaged/ });
+  t.notOk((await sentCounts(server)).has(uuid));
+});
+
 t.test("a training is followed to its end; a busy trainer is not an error", async (t) => {
   const server = await startGazetteer(t, { args: ["--train-doc-ms", "50"] });
   const rig = await startRig(t, { m: server.url });
@@ -287,15 +319,4 @@ t.test("a model nobody knows any more fails its tasks after the grace", async (t
   const rig = await startRig(t, {});
   const done = await rig.final(await rig.submit({ model: "gone" }));
   t.match(done, { status: "failed", reason: "model_unavailable" });
-});
-
-t.test("a task whose payload is damaged ends, and is not taken up again and again", async (t) => {
-  const server = await startGazetteer(t);
-  const dataDir = t.testdir();
-  const rig = await startRig(t, { m: server.url }, { dataDir });
-  const blocker = await rig.submit({ misbehave: "delay=500" });
-  await rig.reached(blocker, "scheduled");
-  const id = await rig.submit({ text: "x".repeat(100_000) });
-  for (const name of await readdir(join(dataDir, "payloads"))) await unlink(join(dataDir, "payloads", name));
-  t.match(await rig.final(id), { status: "failed", reason: "internal", attempt: 1 });
 });

@@ -121,3 +121,14 @@ t.test("a gibibyte goes in and out in flat memory", async (t) => {
   t.equal(same, true);
   t.ok(Number(grownMiB) < 64, `grew by ${grownMiB} MiB`);
 });
+
+t.test("a disk that fails is named as one, at every step", async (t) => {
+  const dir = t.testdir();
+  const blobs = await FileBlobs.open(dir);
+  t.teardown(() => armFailpoints(null));
+  for (const step of ["blob.before_create", "blob.before_write", "blob.before_sync", "blob.after_sync"]) {
+    armFailpoints(`${step}=throw:EIO`);
+    await t.rejects(blobs.write("payload", chunks(Buffer.alloc(80_000)), LIMITS), { code: "STORE_FAILED" }, step);
+    t.same(filesIn(dir), [], step);
+  }
+});
