@@ -8,6 +8,7 @@ import {
   parseLimit,
   parsePort,
   parsePriority,
+  parseStatus,
   parseUrl,
 } from "./arguments.js";
 import type { ClientFlags } from "./client.js";
@@ -123,7 +124,7 @@ function addTasks(program: Command, actions: Actions): void {
   withFileFlags(tasks.command("list"))
     .description("list tasks, newest first; on the machine itself, by the sidecar's socket")
     .option("--model <name>", "of this model")
-    .option("--status <status>", TASK_STATUSES.join(", "))
+    .option("--status <status>", TASK_STATUSES.join(", "), parseStatus)
     .option("--class <name>", "of this class")
     .option("--tenant <name>", "of this tenant")
     .option("--limit <n>", "at most this many", parseLimit, 50)
