@@ -1,5 +1,6 @@
 /** How the texts of flags become values. A wrong one ends the command with 2 and says what would be right. */
 import { InvalidArgumentError } from "commander";
+import { TASK_STATUSES } from "../core/contract/tasks.js";
 
 /** Whether it is in range is the configuration's to say, together with all its other faults. */
 export function parsePort(text: string): number {
@@ -17,6 +18,13 @@ export function parseLimit(text: string): number {
   if (!/^\d{1,6}$/.test(text) || limit < 1)
     throw new InvalidArgumentError("It must be a whole number from 1 to 999999.");
   return limit;
+}
+
+export function parseStatus(text: string): string {
+  if (!(TASK_STATUSES as readonly string[]).includes(text)) {
+    throw new InvalidArgumentError(`It must be one of ${TASK_STATUSES.join(", ")}; a cancelled task is failed.`);
+  }
+  return text;
 }
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

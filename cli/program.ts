@@ -1,7 +1,15 @@
 /** The command line: names, flags and help of every subcommand. What they do comes in as {@link Actions}. */
 import { Command } from "commander";
 import { TASK_STATUSES } from "../core/contract/tasks.js";
-import { collectPair, parseDuration, parseHeaderText, parseLimit, parsePriority, parseUrl } from "./arguments.js";
+import {
+  collectPair,
+  parseDuration,
+  parseHeaderText,
+  parseLimit,
+  parsePriority,
+  parseStatus,
+  parseUrl,
+} from "./arguments.js";
 import type { ClientFlags } from "./client.js";
 import { configCommand } from "./config.js";
 import { EXIT } from "./exit.js";
@@ -115,7 +123,7 @@ function addTasks(program: Command, actions: Actions): void {
   withFileFlags(tasks.command("list"))
     .description("list tasks, newest first; on the machine itself, by the sidecar's socket")
     .option("--model <name>", "of this model")
-    .option("--status <status>", TASK_STATUSES.join(", "))
+    .option("--status <status>", TASK_STATUSES.join(", "), parseStatus)
     .option("--class <name>", "of this class")
     .option("--tenant <name>", "of this tenant")
     .option("--limit <n>", "at most this many", parseLimit, 50)

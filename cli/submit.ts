@@ -35,6 +35,10 @@ const UPLOAD_SILENCE_MS = 120_000;
 
 export async function submit(submission: Submission): Promise<void> {
   const { flags } = submission;
+  if (!flags.wait && flags.output !== undefined) {
+    const hint = "Fetch the result later with: sluice tasks wait ID --output FILE";
+    throw new CliError(EXIT.usage, "--no-wait brings no result to put into --output", { hint });
+  }
   const payload = await choosePayload(submission);
   if (flags.output !== undefined) await assertWritable(flags.output);
   const signal = onInterrupt();

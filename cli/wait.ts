@@ -16,6 +16,8 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 
 export interface WaitOptions {
+  /** Sluice may be away this long before waiting is given up; default a minute. */
+  readonly awayMs?: number;
   /** Null: until it ends. */
   readonly timeoutMs: number | null;
   /** Ctrl-C. */
@@ -32,12 +34,18 @@ export async function waitForTask(client: SluiceClient, id: string, options: Wai
   const timer = timeoutMs === null ? undefined : setTimeout(() => timeout.abort(), Math.min(timeoutMs, 2 ** 31 - 1));
   const line = new StatusLine();
   try {
-    return await follow(client, id, { signal: AbortSignal.any([signal, timeout.signal]), line });
+    return await follow(client, id, {
+      signal: AbortSignal.any([signal, timeout.signal]),
+      line,
+      awayMs: options.awayMs ?? AWAY_MS,
+    });
   } catch (caught) {
     const hint = `The task goes on. Come back with: sluice tasks wait ${id}`;
     if (signal.aborted) throw new CliError(EXIT.interrupted, `stopped waiting for task ${id}`, { hint });
     if (timeout.signal.aborted) throw new CliError(EXIT.timedOut, `task ${id} has not ended yet`, { hint });
-    throw caught;
+    if (!isAway(caught)) throw caught;
+    const { exitCode, message } = caught;
+    throw new CliError(exitCode, `${message}; stopped waiting for task ${id}`, { cause: caught, hint });
   } finally {
     clearTimeout(timer);
     line.clear();
@@ -47,7 +55,7 @@ export async function waitForTask(client: SluiceClient, id: string, options: Wai
 async function follow(
   client: SluiceClient,
   id: string,
-  to: { signal: AbortSignal; line: StatusLine },
+  to: { signal: AbortSignal; line: StatusLine; awayMs: number },
 ): Promise<TaskDetail> {
   let lastHeardMs = Date.now();
   let pauseMs = FIRST_PAUSE_MS;
@@ -71,8 +79,7 @@ async function follow(
     } catch (caught) {
       to.signal.throwIfAborted();
       const failure = caught instanceof CliError ? caught : client.explain(caught);
-      const isAway = failure.exitCode === EXIT.unreachable || AWAY_STATUSES.has(failure.status);
-      if (!isAway || Date.now() - lastHeardMs > AWAY_MS) throw failure;
+      if (!isAway(failure) || Date.now() - lastHeardMs > to.awayMs) throw failure;
       to.line.show("Sluice is away; trying again");
     }
     await sleep(pauseMs, to.signal);
@@ -80,6 +87,9 @@ async function follow(
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   }
 }
+
+const isAway = (caught: unknown): caught is CliError =>
+  caught instanceof CliError && (caught.exitCode === EXIT.unreachable || AWAY_STATUSES.has(caught.status));
 
 export function showTask(client: SluiceClient, id: string, signal?: AbortSignal): Promise<TaskDetail> {
   const path = `/tasks/${encodeURIComponent(id)}?detail=true`;

@@ -37,7 +37,8 @@ export async function runSidecar({ loaded, reload, logger }: SidecarProcessOptio
         logger.error({ event: "config_refused", err: cause }, "the edited configuration is refused; the old one stays");
         return;
       }
-      const restart = needsRestart(current.config, next.config);
+      // Against what this process began with: an edit taken back needs nothing, one that stays is said again.
+      const restart = needsRestart(loaded.config, next.config);
       current = next;
       logger.info(
         { event: "config_reloaded", ...(restart.length > 0 ? { needsRestart: restart } : {}) },
@@ -45,7 +46,7 @@ export async function runSidecar({ loaded, reload, logger }: SidecarProcessOptio
       );
     },
     onRefused: (error) => {
-      const faults = error.faults.map((fault) => `${fault.path}: ${fault.message}`);
+      const faults = error.faults.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`));
       logger.error({ event: "config_refused", faults }, "the edited configuration is refused; the old one stays");
     },
   });

@@ -63,10 +63,8 @@ function taskType(task: string, contentType: string | undefined): TaskType {
   }
   const mediaType = contentType.split(";", 1)[0]!.trim().toLowerCase();
   if (mediaType !== type.mediaType && mediaType !== "text/plain") {
-    throw new SluiceError(
-      "CONTENT_TYPE_WRONG",
-      `Task '${task}' takes '${type.mediaType}' (or text/plain), not what was sent`,
-    );
+    const orText = type.mediaType === "text/plain" ? "" : " (or 'text/plain')";
+    throw new SluiceError("CONTENT_TYPE_WRONG", `Task '${task}' takes '${type.mediaType}'${orText}, not what was sent`);
   }
   return type;
 }

@@ -97,7 +97,10 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   async function answerFault(task: TaskRow, cause: unknown, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const error = asSluiceError(cause);
-    logger.error({ taskId: task.uuid, model: task.model, code: error.code, err: cause }, "an attempt failed inside Sluice");
+    logger.error(
+      { taskId: task.uuid, model: task.model, code: error.code, err: cause },
+      "an attempt failed inside Sluice",
+    );
     await comeBackLater(task, error, signal);
   }
 
@@ -136,7 +139,8 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   /** After a fault of ours: what can be repeated waits and is tried again, within a bound. */
   async function comeBackLater(task: TaskRow, error: SluiceError, signal: AbortSignal): Promise<void> {
     if (isTraining(task.task)) return finish(task, failedOutcome("lost", error.message, null, clock.now()), signal);
-    if (task.attempt >= MAX_ATTEMPTS) return finish(task, failedOutcome("internal", error.message, null, clock.now()), signal);
+    if (task.attempt >= MAX_ATTEMPTS)
+      return finish(task, failedOutcome("internal", error.message, null, clock.now()), signal);
     await requeue(task, error.retryAfterMs ?? 10 * PERSIST_PAUSE_MS, error.message, signal);
   }
 

@@ -286,6 +286,8 @@ t.test("exit codes tell usage, configuration and an absent Sluice apart", async 
     [["submit", "m", "process"], 2, /needs input/],
     [["submit", "m", "process", join(dir, "none.txt")], 2, /there is no such file/],
     [["submit", "m", "process", note, "--output", join(dir, "no", "where")], 2, /cannot write/],
+    [["submit", "m", "process", note, "--output", join(dir, "out"), "--no-wait"], 2, /--no-wait brings no result/],
+    [["tasks", "list", "--status", "cancelled"], 2, /one of pending, scheduled, running, succeeded, failed/],
     [["submit", "m", "process", note, "--priority", "10"], 2, /0 \(most urgent\) to 9/],
     [["serve", "--config", join(dir, "bad.yaml")], 2, /proxy\.port/],
     [["submit", "m", "process", note, "--url", nobody], 3, /cannot reach Sluice at http:\/\/127\.0\.0\.1:1/],

@@ -90,6 +90,9 @@ t.test("errors of task submission are CMG's", async (t) => {
   });
   t.equal(wrong.status, 400);
   t.match(wrong.body.detail, /application\/json/);
+  const form = { "content-type": "application/x-www-form-urlencoded" };
+  const text = await json(`${base}/tasks/process`, { method: "POST", headers: form, body: "x" });
+  t.equal(text.body.detail, "Task 'process' takes 'text/plain', not what was sent", "text/plain is named once");
   const away = await json(`${sluice.url}/models/nobody/tasks/process`, {
     method: "POST",
     headers: { "content-type": "text/plain" },

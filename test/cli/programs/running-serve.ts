@@ -11,6 +11,8 @@ export interface Announcement {
   readonly pids: { readonly sidecar: number; readonly proxies: number[] };
   readonly which?: string;
   readonly part?: string;
+  readonly needsRestart?: string[];
+  readonly faults?: string[];
 }
 
 export class RunningServe {
