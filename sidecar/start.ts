@@ -14,6 +14,8 @@ import { createApp, listenOnSocket } from "./app.js";
 import { createSidecarMetrics } from "./metrics.js";
 import { createModelCatalogue } from "./models/model-catalogue.js";
 import { createAttempts } from "./scheduler/attempt.js";
+import { answerBusy } from "./scheduler/busy.js";
+import { isTraining } from "./scheduler/decide.js";
 import { createDispatcher } from "./scheduler/dispatch.js";
 import { createGate } from "./scheduler/gate.js";
 import { createPermits, type PermitSettings } from "./scheduler/limiter.js";
@@ -112,7 +114,11 @@ async function start(
       gate,
       cancelTraining: attempts.cancelTraining,
       anticipate: dispatcher.anticipate,
-      wake: dispatcher.wake,
+      wake: (task) => {
+        dispatcher.wake();
+        if (task.mode === "held" && isTraining(task.task))
+          void answerBusy({ store, blobs, logger, now: clock.now }, task.model);
+      },
       config: () => config,
       onConfigChange: (listener) => {
         listeners.add(listener);

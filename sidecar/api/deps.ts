@@ -21,7 +21,7 @@ export interface AppDeps {
   /** Called when a task is on its way to the disk; see the dispatcher. */
   readonly anticipate: (model: string, className: string, priority: number, arriving: Promise<unknown>) => void;
   /** Called after a task became durable, so that it starts at once. */
-  readonly wake: () => void;
+  readonly wake: (task: TaskRow) => void;
   /** Seconds until a waiting task starts, about; null when nothing is known. Default: never known. */
   readonly estimateSeconds?: (task: TaskRow, position: number) => number | null;
   readonly config: () => Config;

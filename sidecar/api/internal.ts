@@ -39,7 +39,7 @@ function registerSubmission(app: FastifyInstance, deps: AppDeps): void {
   app.post("/internal/tasks", async (request, reply) => {
     const submission = readSubmission(request.headers[SUBMISSION_HEADER]);
     const { task, replayed } = await submitTask(submitting, submission, request.raw);
-    deps.wake();
+    deps.wake(task);
     const submitted: Submitted = { uuid: task.uuid, status: task.status, replayed };
     return reply.code(201).header("sluice-task-id", task.uuid).send(submitted);
   });

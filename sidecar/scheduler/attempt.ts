@@ -8,7 +8,17 @@ import { type Clock, sleep } from "../../core/runtime/clock.js";
 import { below, type HttpAnswer, type HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
-import type { BlobStore, Claim, Outcome, StoredBody, TaskAnswer, TaskRow, TaskStore } from "../tasks/store.js";
+import {
+  type BlobStore,
+  type Claim,
+  type Outcome,
+  type StoredBody,
+  storeBytes,
+  type TaskAnswer,
+  type TaskRow,
+  type TaskStore,
+} from "../tasks/store.js";
+import { answerBusy } from "./busy.js";
 import { isTraining } from "./decide.js";
 import type { Permit } from "./limiter.js";
 import { decideRetry, type Trouble } from "./retry.js";
@@ -177,7 +187,9 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     const ids = (await smallJson(answer.body)) as { run_id?: unknown } | null;
     const runId = typeof ids?.run_id === "string" ? ids.run_id : null;
     const marked = await persist(task, signal, () => store.markRunning(task.uuid, task.attempt, runId, answer));
-    if (marked) await followTraining({ ...task, trackingId: runId }, signal);
+    if (!marked) return;
+    await answerBusy({ store, blobs, logger, now: clock.now }, task.model);
+    await followTraining({ ...task, trackingId: runId }, signal);
   }
 
   /** Waits for the run's end and writes it down. */
@@ -207,7 +219,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       return failedOutcome(reason, end.message, task.answer, nowMs);
     }
     const bytes = Buffer.from(JSON.stringify(end.result, null, 2), "utf8");
-    const body = await persist(task, signal, () => blobsOf(bytes));
+    const body = await persist(task, signal, () => storeBytes(blobs, bytes));
     const answer: TaskAnswer = { status: 200, headers: ["Content-Type", "application/json"], body, upstreamMs: 0 };
     return { status: "succeeded", reason: null, errorMessage: null, answer, finishedAtMs: nowMs };
   }
@@ -246,7 +258,12 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     const untilMs = performance.now() + LOST_AFTER_MS;
     while (follow !== null && performance.now() < untilMs) {
       if ((await isRunKnown(follow)) === true) {
-        const unknown: TaskAnswer = { status: 202, headers: [], body: await blobsOf(Buffer.alloc(0)), upstreamMs: 0 };
+        const unknown: TaskAnswer = {
+          status: 202,
+          headers: [],
+          body: await storeBytes(blobs, Buffer.alloc(0)),
+          upstreamMs: 0,
+        };
         if (await persist(task, signal, () => store.markRunning(task.uuid, task.attempt, null, unknown))) {
           await followTraining(task, signal);
         }
@@ -257,10 +274,6 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     }
     const text = "Sluice crashed while this training was being sent, and its model server knows no such run";
     await finish(task, failedOutcome("lost", text, null, clock.now()), signal);
-  }
-
-  function blobsOf(bytes: Buffer): Promise<StoredBody> {
-    return blobs.write("result", single(bytes), { maxBytes: Number.POSITIVE_INFINITY, idleTimeoutMs: 60_000 });
   }
 
   async function finish(task: TaskRow, outcome: Outcome, signal: AbortSignal): Promise<void> {
@@ -398,8 +411,4 @@ function credentialsOf(task: TaskRow): string[] {
     if (name === "authorization" || name === "cookie") kept.push(task.headers[index]!, task.headers[index + 1]!);
   }
   return kept;
-}
-
-async function* single(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
 }

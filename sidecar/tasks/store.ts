@@ -183,3 +183,12 @@ export interface BlobStore {
   /** Removes temporary files and blobs that no row names. Run once at start. */
   sweep(isNamed: (key: string) => boolean): Promise<number>;
 }
+
+/** Stores bytes that are in memory already, as an answer's body. */
+export function storeBytes(blobs: BlobStore, bytes: Buffer): Promise<StoredBody> {
+  return blobs.write("result", once(bytes), { maxBytes: Number.POSITIVE_INFINITY, idleTimeoutMs: 60_000 });
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}

@@ -155,9 +155,16 @@ t.test("training: 202 at once for a CMS client, a followed run for a task, busy 
     body.set("trainer_export", new Blob([JSON.stringify(exportOf(10))], { type: "application/json" }), "export.json");
     return { method: "POST", body } as RequestInit;
   };
-  const plain = await json(`${base}/train_supervised?tracking_id=mine-1`, form());
+  const plain = await json(`${base}/train_supervised?tracking_id=mine-1&epochs=5`, form());
   t.equal(plain.status, 202);
   t.equal(plain.body.training_id, "mine-1");
+  const refused = await json(`${base}/train_supervised?tracking_id=mine-2`, form());
+  t.equal(refused.status, 503, "a second one the plain way is told that the trainer is busy");
+  t.match(refused.body, {
+    message: /Another training/,
+    run_id: plain.body.run_id,
+    experiment_id: plain.body.experiment_id,
+  });
   const task = await json(`${base}/tasks/train_supervised`, form());
   t.equal(task.status, 200);
   const done = await json(`/tasks/${task.body.uuid}?detail=true&wait=60`);
