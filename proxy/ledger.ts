@@ -69,7 +69,9 @@ export class Ledger {
       durationMs: Math.round(performance.now() - visit.receivedAtMs),
       ...(error === null ? {} : { code: error.code, cause: causeCode(error) }),
     };
-    if (isOurFault) logger.error(fields, "request failed");
+    // A model that is not there or not ready is a caller's or a moment's matter: no reason to wake an operator.
+    if (isOurFault && error.status === 503) logger.warn(fields, "request refused");
+    else if (isOurFault) logger.error(fields, "request failed");
     else logger.debug(fields, "request answered");
   }
 }
