@@ -162,7 +162,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     // A task may name its model by address: the permits are the server's.
     const model = catalogue.get(lane.model)?.name ?? lane.model;
     permits
-      .request({ model, class: lane.class, priority, training, concurrency }, abort.signal)
+      .request({ model, class: lane.class, priority, training, concurrency, eager: arriving !== null }, abort.signal)
       .finally(() => {
         lane.outstanding[priority]! -= 1;
       })

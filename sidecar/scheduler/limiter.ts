@@ -26,6 +26,8 @@ export interface PermitRequest {
   readonly training: boolean;
   /** Calls the model gets at a time. */
   readonly concurrency: number;
+  /** Asks the model's and the global limiter at once, for an idle lane: one wait of Bottleneck's instead of two (1.5 ms). */
+  readonly eager?: boolean;
 }
 
 export interface ClassBudget {
@@ -97,8 +99,12 @@ export function createPermits(initial: PermitSettings): Permits {
         if (budget !== null) held.push(await enter(budget, priority));
         if (request.training) held.push(await enter(ofModel("training", request.model, 1), priority));
         const beforeCall = held.length;
-        held.push(await enter(ofModel("calls", request.model, request.concurrency), priority));
-        held.push(await enter(all, priority));
+        const model = enter(ofModel("calls", request.model, request.concurrency), priority);
+        const early = request.eager === true ? enterEarly(all, priority, model) : null;
+        // Heard below; a rejection must not count as unheard before the model's turn has come.
+        early?.catch(() => undefined);
+        held.push(await model);
+        held.push((await early) ?? (await enter(all, priority)));
         signal?.throwIfAborted();
         return { release: () => giveBack(), releaseCall: () => giveBack(beforeCall), releaseUnused: giveBackUnused };
       } catch (error) {
@@ -143,6 +149,28 @@ function enter(limiter: Bottleneck, priority: number): Promise<() => void> {
         reject(cause.message === STOPPED ? new SluiceError("SHUTTING_DOWN", "Sluice is stopping", { cause }) : cause);
       });
   });
+}
+
+/**
+ * Enters while another limiter is still being entered. Who gets in here before there leaves again at once (null): a global slot is
+ * never kept by someone who waits for a model.
+ */
+async function enterEarly(
+  limiter: Bottleneck,
+  priority: number,
+  other: Promise<unknown>,
+): Promise<(() => void) | null> {
+  let isOtherIn = false;
+  other.then(
+    () => {
+      isOtherIn = true;
+    },
+    () => undefined,
+  );
+  const leave = await enter(limiter, priority);
+  if (isOtherIn) return leave;
+  leave();
+  return null;
 }
 
 /**

@@ -139,3 +139,38 @@ t.test("a changed number of global slots takes effect for what waits", async (t)
   await settle();
   t.ok(second);
 });
+
+t.test("an eager request that waits for its model keeps no global slot meanwhile", async (t) => {
+  const permits = createPermits({ maxConcurrentTasks: 2, budgets: new Map() });
+  t.teardown(() => permits.stop());
+  const busy = await permits.request(call({ model: "a" }));
+  let late: Permit | undefined;
+  permits.request(call({ model: "a", eager: true })).then((permit) => {
+    late = permit;
+  });
+  await settle();
+  const other = await permits.request(call({ model: "b" }));
+  t.equal(late, undefined);
+  busy.release();
+  await settle();
+  t.ok(late);
+  let third = false;
+  permits.request(call({ model: "c" })).then(() => {
+    third = true;
+  });
+  await settle();
+  t.notOk(third, "both global slots are taken, no more and no fewer");
+  other.release();
+  await settle();
+  t.ok(third);
+});
+
+t.test("an eager request that is refused by a stop leaves no rejection unheard", async (t) => {
+  const permits = createPermits({ maxConcurrentTasks: 1, budgets: new Map() });
+  const busy = await permits.request(call({ model: "a" }));
+  const refused = permits.request(call({ model: "a", eager: true }));
+  await settle();
+  await permits.stop();
+  await t.rejects(refused, { code: "SHUTTING_DOWN" });
+  busy.release();
+});
