@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { SluiceError } from "../../core/contract/errors.js";
 import { answerError, cutAnswer, discardBody } from "./answer-error.js";
 import { classifyFailure, type Failure } from "./failures.js";
-import { type ResponseHead, type ResponseHeadOptions, responseHead } from "./headers.js";
+import { type ResponseHead, type ResponseHeadOptions, responseHead, serverTiming } from "./headers.js";
 import { arrivedBody, bodySourceOf, ClientBody } from "./request-body.js";
 
 export interface Outcome {
@@ -284,7 +284,7 @@ export class Exchange {
     const { queueMs, receivedAtMs } = this.#options;
     const upstreamMs = this.#headAtMs - this.#sentAtMs;
     const gatewayMs = Math.max(this.#headAtMs - receivedAtMs - queueMs - upstreamMs, 0);
-    return `queue;dur=${tenths(queueMs)}, upstream;dur=${tenths(upstreamMs)}, gateway;dur=${tenths(gatewayMs)}`;
+    return serverTiming(queueMs, upstreamMs, gatewayMs);
   }
 
   #report(status: number, error: SluiceError | null): void {
@@ -296,10 +296,6 @@ export class Exchange {
 
 function flushHead(exchange: Exchange): void {
   exchange.flushHead();
-}
-
-function tenths(ms: number): number {
-  return Math.round(ms * 10) / 10;
 }
 
 function pairsOf(flat: readonly (string | Buffer)[]): [string, string][] {

@@ -272,5 +272,9 @@ function isBelow(path: string, prefix: string): boolean {
 
 /** Where the time went, in milliseconds: waiting in the queue, in the model server, in Sluice itself. */
 export function serverTiming(queueMs: number, upstreamMs: number, gatewayMs: number): string {
-  return `queue;dur=${queueMs.toFixed(1)}, upstream;dur=${upstreamMs.toFixed(1)}, gateway;dur=${gatewayMs.toFixed(1)}`;
+  return `queue;dur=${tenths(queueMs)}, upstream;dur=${tenths(upstreamMs)}, gateway;dur=${tenths(gatewayMs)}`;
+}
+
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10;
 }

@@ -137,12 +137,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
         await finish(task, failedOutcome("internal", DAMAGED_PAYLOAD, null, clock.now()), signal);
         return null;
       }
-      logger.error(
-        { taskId: task.uuid, model: task.model, code: error.code, err: cause },
-        "an attempt could not be made or its answer not be kept",
-      );
-      await comeBackLater(task, error, signal);
-      return null;
+      throw cause;
     }
   }
 
