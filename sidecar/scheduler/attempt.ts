@@ -4,7 +4,7 @@
  */
 import { asSluiceError, type SluiceError } from "../../core/contract/errors.js";
 import type { FailureReason } from "../../core/contract/tasks.js";
-import { type Clock, sleep } from "../../core/runtime/clock.js";
+import type { Clock } from "../../core/runtime/clock.js";
 import { below, type HttpAnswer, type HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
@@ -224,6 +224,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     if (runName === null) return null;
     return {
       http: options.http,
+      clock,
       baseUrl: () => catalogue.get(task.model)?.url ?? null,
       runName,
       runId: task.trackingId,
@@ -250,8 +251,8 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   /** A training that was being sent when we crashed: it is sent again only when it is proven not accepted, and nothing proves that. */
   async function resumeUnsure(task: TaskRow, signal: AbortSignal): Promise<void> {
     const follow = followOptions(task, AbortSignal.any([signal, followers.signal]));
-    const untilMs = performance.now() + LOST_AFTER_MS;
-    while (follow !== null && performance.now() < untilMs) {
+    const untilMs = clock.elapsed() + LOST_AFTER_MS;
+    while (follow !== null && clock.elapsed() < untilMs) {
       if ((await isRunKnown(follow)) === true) {
         const unknown: TaskAnswer = {
           status: 202,
@@ -264,7 +265,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
         }
         return;
       }
-      await sleep(POLL_MS, follow.signal);
+      await clock.sleep(POLL_MS, follow.signal);
       if (follow.signal.aborted) return;
     }
     const text = "Sluice crashed while this training was being sent, and its model server knows no such run";
@@ -298,7 +299,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
         if (signal.aborted) throw cause;
         if (!warned)
           logger.error({ taskId: task.uuid, code, err: cause }, "the task store cannot be written; trying again");
-        await sleep(PERSIST_PAUSE_MS, signal);
+        await clock.sleep(PERSIST_PAUSE_MS, signal);
       }
     }
   }

@@ -71,7 +71,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function wake(): void {
     if (scheduled || stopped) return;
     scheduled = true;
-    setImmediate(() => {
+    clock.soon(() => {
       scheduled = false;
       if (!stopped) void plan();
     });

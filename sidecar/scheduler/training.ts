@@ -4,7 +4,7 @@
  * The model server's own `GET /train_eval_info` is asked. A server that is silent is not gone: training blocks its event loop
  * (reference cms-api 5.2). One that refuses connections for {@link LOST_AFTER_MS} has lost the run.
  */
-import { sleep } from "../../core/runtime/clock.js";
+import type { Clock } from "../../core/runtime/clock.js";
 import { below, type HttpClient } from "../../core/runtime/http.js";
 
 export const POLL_MS = 1_000;
@@ -47,6 +47,7 @@ export interface RunResult {
 
 export interface FollowOptions {
   readonly http: HttpClient;
+  readonly clock: Clock;
   /** The model server's base URL now, or null while it is away. Asked before every poll: a restarted server may have another. */
   readonly baseUrl: () => string | null;
   readonly runName: string;
@@ -65,7 +66,7 @@ export async function followRun(options: FollowOptions): Promise<RunEnd> {
   for (;;) {
     options.signal.throwIfAborted();
     const seen = await pollRun(options);
-    const nowMs = performance.now();
+    const nowMs = options.clock.elapsed();
     // A server that refuses connections and one that answers without knowing the run have both lost it, if it stays so.
     missingSinceMs = seen === "away" || seen === null ? (missingSinceMs ?? nowMs) : null;
     mutedSinceMs = seen === "silent" ? (mutedSinceMs ?? nowMs) : null;
@@ -82,7 +83,7 @@ export async function followRun(options: FollowOptions): Promise<RunEnd> {
         return { kind: "failed", killed: seen.status === "KILLED", message: exceptionList(seen.tags ?? {}) };
       }
     }
-    await sleep(pauseMs, options.signal);
+    await options.clock.sleep(pauseMs, options.signal);
     pauseMs = Math.min(pauseMs * 1.5, POLL_MAX_MS);
   }
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { systemClock } from "../../../core/runtime/clock.js";
 import { createHealth } from "../../../sidecar/health.js";
 import { startApp } from "./app-rig.js";
 
@@ -25,7 +26,7 @@ t.test("health asks every part and names them as CMG does", async (t) => {
 
 t.test("a part that fails is named in detail, with 503, and heals", async (t) => {
   let nowMs = 0;
-  const { ask, dataDir } = await startApp(t, { deps: { clock: { now: () => nowMs, after: () => () => {} } } });
+  const { ask, dataDir } = await startApp(t, { deps: { clock: { ...systemClock, now: () => nowMs } } });
   const folder = join(dataDir, "results");
   rmSync(folder, { recursive: true });
   writeFileSync(folder, "not a folder");

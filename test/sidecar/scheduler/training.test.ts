@@ -2,6 +2,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import t, { type Test } from "tap";
+import { systemClock } from "../../../core/runtime/clock.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import { createLogger } from "../../../core/runtime/logger.js";
 import { type AttemptsOptions, createAttempts } from "../../../sidecar/scheduler/attempt.js";
@@ -37,6 +38,7 @@ t.test("a run is followed below the path of its model server's URL", async (t) =
   t.teardown(() => client.close());
   const end = await followRun({
     http: client,
+    clock: systemClock,
     baseUrl: () => `${url}/base`,
     runName: "u",
     runId: "r",
