@@ -11,6 +11,10 @@ export type StoredBody =
   | { readonly kind: "inline"; readonly bytes: Buffer; readonly sha256: string }
   | { readonly kind: "blob"; readonly key: string; readonly size: number; readonly sha256: string };
 
+export function sizeOf(body: StoredBody): number {
+  return body.kind === "inline" ? body.bytes.byteLength : body.size;
+}
+
 export interface NewTask {
   readonly uuid: string;
   readonly model: string;
@@ -158,6 +162,16 @@ export interface TaskStore {
   close(): Promise<void>;
 }
 
+export interface OpenOptions {
+  /**
+   * Checks the hash of the whole before the first byte is given out. For a part, a check of the last ten minutes counts when nobody has
+   * touched the file since. Default false.
+   */
+  readonly verify?: boolean;
+  /** First and last byte, both included and within the body. Default: all of it. */
+  readonly range?: { readonly start: number; readonly end: number };
+}
+
 /** Files above 64 KiB: durable (fsync of file and folder) before the call that wrote them resolves. */
 export interface BlobStore {
   /**
@@ -172,10 +186,10 @@ export interface BlobStore {
     options: { maxBytes: number; idleTimeoutMs: number },
   ): Promise<StoredBody>;
   /**
-   * Opens what was stored. With `verify` the hash is checked before the first byte is given out.
+   * Opens what was stored, or a part of it.
    * @throws RESULT_DAMAGED
    */
-  open(body: StoredBody, options?: { verify?: boolean }): Promise<NodeJS.ReadableStream>;
+  open(body: StoredBody, options?: OpenOptions): Promise<NodeJS.ReadableStream>;
   /** Harmless when it is gone already. */
   remove(key: string): Promise<void>;
   /** Makes one small file durable and removes it: what the health check asks. */
