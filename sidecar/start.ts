@@ -17,9 +17,11 @@ import { createAttempts } from "./scheduler/attempt.js";
 import { answerBusy } from "./scheduler/busy.js";
 import { isTraining } from "./scheduler/decide.js";
 import { createDispatcher } from "./scheduler/dispatch.js";
+import { createForecast } from "./scheduler/forecast.js";
 import { createGate } from "./scheduler/gate.js";
 import { createPermits, type PermitSettings } from "./scheduler/limiter.js";
 import { createCaller } from "./scheduler/run.js";
+import { createWhy } from "./scheduler/why.js";
 import { openTasks } from "./tasks/open-tasks.js";
 
 export interface Sidecar {
@@ -70,6 +72,8 @@ async function start(
 
   const metrics = createSidecarMetrics(store);
   const permits = createPermits(permitSettings(config));
+  const forecast = createForecast({ store, catalogue, clock, limits: () => permitSettings(config) });
+  releasers.push("forecast", async () => forecast.stop());
   const { connect, response, idle } = config.proxy.timeouts;
   const caller = createCaller({ blobs, connectTimeoutMs: connect, responseTimeoutMs: response, idleTimeoutMs: idle });
   releasers.push("calls", () => caller.close());
@@ -113,6 +117,16 @@ async function start(
       catalogue,
       gate,
       cancelTraining: attempts.cancelTraining,
+      estimateSeconds: forecast.estimateSeconds,
+      why: createWhy({
+        store,
+        catalogue,
+        permits,
+        forecast,
+        clock,
+        routes: () => config.scheduler.routes,
+        startTimeoutMs,
+      }),
       anticipate: dispatcher.anticipate,
       wake: (task) => {
         dispatcher.wake();
@@ -133,6 +147,7 @@ async function start(
   await listenOnSocket(app, socketPathOf(config));
   releasers.push("api", () => app.close());
 
+  forecast.seed(Object.keys(config.scheduler.classes));
   await dispatcher.start();
   releasers.push("dispatcher", (deadlineMs) => dispatcher.stop(deadlineMs));
 

@@ -1,7 +1,7 @@
 /** `GET /tasks`, `GET /tasks/<id>`, `DELETE /tasks/<id>`: CMG's shapes, and what CMG lacks. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { SluiceError } from "../../core/contract/errors.js";
-import { isFinal } from "../../core/contract/tasks.js";
+import { isFinal, type TaskDetail, wireTime } from "../../core/contract/tasks.js";
 import { taskDetail } from "../tasks/answers.js";
 import type { TaskRow } from "../tasks/store.js";
 import type { TaskWatch } from "../tasks/wait.js";
@@ -9,12 +9,14 @@ import type { AppDeps } from "./deps.js";
 import { sendResult } from "./download.js";
 import { Query } from "./query.js";
 import { bothForms, goneSignal } from "./replies.js";
+import { placeOf } from "./task-events.js";
 
 const MAX_WAIT_SECONDS = 300;
 
 type OfTask = FastifyRequest<{ Params: { uuid: string } }>;
 
 export function registerTaskRoutes(app: FastifyInstance, deps: AppDeps, watch: TaskWatch): void {
+  registerWhy(app, deps);
   for (const path of bothForms("/tasks")) {
     app.get(path, async () => {
       throw new SluiceError("TASK_LIST_FORBIDDEN", "Only admins can list tasks");
@@ -37,7 +39,8 @@ export function registerTaskRoutes(app: FastifyInstance, deps: AppDeps, watch: T
       const { status, answer } = task;
       if (asked.download && status === "succeeded" && answer !== null)
         return sendResult({ request, reply }, { ...task, answer }, deps.blobs);
-      return asked.detail ? taskDetail(task) : { uuid, status };
+      if (!asked.detail) return { uuid, status };
+      return status === "pending" ? { ...taskDetail(task), ...waitDetail(task, deps) } : taskDetail(task);
     };
     app.get(path, reading);
     app.head(path, reading);
@@ -46,6 +49,26 @@ export function registerTaskRoutes(app: FastifyInstance, deps: AppDeps, watch: T
       return cancel(request.params.uuid, reply, deps);
     });
   }
+}
+
+function registerWhy(app: FastifyInstance, deps: AppDeps): void {
+  for (const path of bothForms("/tasks/:uuid/why")) {
+    app.get(path, async (request: OfTask, reply) => {
+      const { uuid } = request.params;
+      const why = await deps.why(uuid);
+      if (why === null) throw notFound(uuid);
+      void reply.header("sluice-task-id", uuid);
+      return why;
+    });
+  }
+}
+
+function waitDetail(
+  task: TaskRow,
+  deps: AppDeps,
+): Required<Pick<TaskDetail, "position" | "eta_seconds" | "not_before">> {
+  const isLater = task.notBeforeMs > deps.clock.now();
+  return { ...placeOf(task, deps), not_before: isLater ? wireTime(task.notBeforeMs) : null };
 }
 
 function notFound(uuid: string): SluiceError {

@@ -40,6 +40,20 @@ export interface PermitSettings {
   readonly budgets: ReadonlyMap<string, ClassBudget>;
 }
 
+export interface Slots {
+  readonly running: number;
+  readonly limit: number;
+}
+
+/** What stands between a request and its permit now. */
+export interface PermitState {
+  readonly global: Slots;
+  readonly model: Slots;
+  readonly training: Slots;
+  /** A class's budget, or a model's rate limit. */
+  readonly budgets: readonly { readonly of: "class" | "model"; readonly left: number; readonly budget: ClassBudget }[];
+}
+
 export interface Permits {
   /**
    * Resolves when the call may start; waits as long as it takes.
@@ -49,6 +63,8 @@ export interface Permits {
   /** Takes effect for permits not granted yet. */
   reconfigure(settings: PermitSettings): Promise<void>;
   hasBudget(className: string): boolean;
+  /** Reads alone; takes and changes nothing. */
+  state(request: Pick<PermitRequest, "model" | "class" | "concurrency">): Promise<PermitState>;
   stop(): Promise<void>;
 }
 
@@ -118,6 +134,17 @@ export function createPermits(initial: PermitSettings): Permits {
       for (const [name, budget] of next.budgets) await limiters.get(`class:${name}`)?.updateSettings(reservoir(budget));
     },
     hasBudget: (className) => settings.budgets.has(className),
+    async state({ model, class: className, concurrency }) {
+      const running = async (id: string) => (await limiters.get(id)?.running()) ?? 0;
+      const budget = settings.budgets.get(className);
+      const left = await limiters.get(`class:${className}`)?.currentReservoir();
+      return {
+        global: { running: await running("global"), limit: settings.maxConcurrentTasks },
+        model: { running: await running(`calls:${model}`), limit: concurrency },
+        training: { running: await running(`training:${model}`), limit: 1 },
+        budgets: budget === undefined ? [] : [{ of: "class", left: left ?? budget.amount, budget }],
+      };
+    },
     async stop() {
       stopped = true;
       const stopping = [...limiters.values()].map((each) =>
