@@ -135,11 +135,12 @@ type Told = Pick<TaskRow, "model" | "attempt" | "reason" | "errorMessage" | "fin
 
 /** One sentence on a task that does not wait. @param sinceMs start of its newest attempt */
 export function summarizeRun(task: Told, sinceMs: number | null): string {
-  const attempts = task.attempt === 1 ? "1 attempt" : `${task.attempt} attempts`;
-  if (task.status === "succeeded") return `It succeeded at ${timeOf(task.finishedAtMs)}, after ${attempts}.`;
+  const count = task.attempt === 1 ? "1 attempt" : `${task.attempt} attempts`;
+  const attempts = task.attempt === 0 ? "before it was started" : `after ${count}`;
+  if (task.status === "succeeded") return `It succeeded at ${timeOf(task.finishedAtMs)}, ${attempts}.`;
   if (task.status === "failed") {
     const words = task.errorMessage === null ? "" : `: ${task.errorMessage}`;
-    return `It failed (${task.reason ?? "internal"}) at ${timeOf(task.finishedAtMs)}, after ${attempts}${words}`;
+    return `It failed (${task.reason ?? "internal"}) at ${timeOf(task.finishedAtMs)}, ${attempts}${words}`;
   }
   const what =
     task.status === "running" ? `Its training runs on model '${task.model}'` : `Model '${task.model}' has it`;

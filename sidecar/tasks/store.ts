@@ -100,6 +100,13 @@ export interface TaskFilter {
   readonly status?: TaskStatus;
   readonly class?: string;
   readonly tenant?: string;
+  /** The route's name: `process_bulk`. */
+  readonly task?: string;
+  readonly reason?: FailureReason;
+  /** Created at this epoch time or later. */
+  readonly sinceMs?: number;
+  /** Created before this epoch time. */
+  readonly untilMs?: number;
   /** 1..1_000. */
   readonly limit: number;
   /** Opaque, from a former page. */
@@ -116,6 +123,7 @@ export interface TaskStore {
 
   /** A point read; sees everything committed. */
   get(uuid: string): TaskRow | null;
+  /** Newest first. A page may come back short, even empty, with a `next` to go on from. */
   list(filter: TaskFilter): { tasks: TaskRow[]; next: string | null };
   /** Waiting tasks that would be claimed before this one in its lane; null when it does not wait. */
   position(uuid: string): number | null;

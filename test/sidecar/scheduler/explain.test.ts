@@ -125,6 +125,7 @@ t.test("what runs says since when, what ended says how", async (t) => {
     summarizeRun({ ...task, status: "succeeded" }, null),
     "It succeeded at 2026-01-02T03:04:05+00:00, after 2 attempts.",
   );
+  t.match(summarizeRun({ ...task, attempt: 0, status: "failed", reason: "expired" }, null), /, before it was started$/);
   const failed = { ...task, attempt: 1, status: "failed", reason: "rejected", errorMessage: "bad JSON" } as const;
   t.equal(summarizeRun(failed, null), "It failed (rejected) at 2026-01-02T03:04:05+00:00, after 1 attempt: bad JSON");
 });
