@@ -86,6 +86,7 @@ const never: Actions = {
   models: nothing,
   listTasks: nothing,
   showTask: nothing,
+  explainTask: nothing,
   waitForTask: nothing,
   cancelTask: nothing,
   submit: nothing,
