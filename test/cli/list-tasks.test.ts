@@ -16,14 +16,13 @@ t.test("tasks are listed by every filter, whole or a page at a time", async (t) 
       store.insert(
         sampleTask({
           createdAtMs: nowMs - (at < 3 ? 5 * HOUR_MS : 0),
-          task: at === 4 ? "process_bulk" : "process",
-          tenant: at === 5 ? "north" : null,
+          ...(at === 1 || at > 5 ? { task: "process_bulk", tenant: "north" } : {}),
         }),
       ),
     ),
   );
   const uuids = made.map(({ task }) => task.uuid);
-  await store.failWaiting(uuids[6]!, failed("cancelled"));
+  await store.failWaiting(uuids[1]!, failed("cancelled"));
 
   const run = async (...args: string[]) => {
     const ended = await runSluice(["tasks", "list", ...args], { env: { SLUICE_SIDECAR_SOCKET: socketPath } });
@@ -34,16 +33,20 @@ t.test("tasks are listed by every filter, whole or a page at a time", async (t) 
     (JSON.parse(await run("--json", ...args)) as TaskDetail[]).map((each) => each.uuid);
 
   t.same(await listed("--all"), uuids.toReversed(), "over all pages, newest first");
-  t.same(await listed("--limit", "600"), uuids.toReversed().slice(0, 600));
-  t.equal((await listed()).length, 50);
-  t.same(await listed("--task", "process_bulk"), [uuids[4]]);
-  t.same(await listed("--tenant", "north", "--class", "interactive", "--model", "gazetteer"), [uuids[5]]);
-  t.same(await listed("--status", "failed", "--reason", "cancelled"), [uuids[6]]);
-  t.same(await listed("--until", "2h"), uuids.slice(0, 3).toReversed());
-  t.equal((await listed("--since", "2h", "--all")).length, COUNT - 3);
-  t.same(await listed("--since", new Date(nowMs + HOUR_MS).toISOString()), []);
+  t.equal((await listed()).length, 50, "as many as fit a screen, unless told otherwise");
+  const every = ["--model", "gazetteer", "--task", "process_bulk", "--class", "interactive", "--tenant", "north"];
+  t.same(await listed(...every, "--status", "failed", "--reason", "cancelled", "--since", "6h", "--until", "2h"), [
+    uuids[1],
+  ]);
   t.equal(await run("--model", "nobody"), "", "a program gets nothing rather than words");
   const lines = (await run("--limit", "2")).trimEnd().split("\n");
   t.equal(lines.length, 2);
-  t.match(lines[0]!.split("\t").slice(0, 6), [uuids.at(-1), "pending", "gazetteer", "process", "interactive", "2"]);
+  t.match(lines[0]!.split("\t").slice(0, 6), [
+    uuids.at(-1),
+    "pending",
+    "gazetteer",
+    "process_bulk",
+    "interactive",
+    "2",
+  ]);
 });
