@@ -55,8 +55,8 @@ export function createWhy(options: WhyOptions): Why {
     // The limiter took its time; everything else is read in one turn.
     const task = store.get(uuid);
     if (task === null) return null;
-    const position = store.position(uuid);
-    if (task.status !== "pending" || position === null) return ofOther(task);
+    if (task.status !== "pending") return ofOther(task);
+    const position = store.position(uuid) ?? 0;
     const model = catalogue.get(task.model);
     const expected = forecast.expect(task, position);
     const waitingFor = explainWait({

@@ -62,6 +62,6 @@ t.test("a waiting task's events tell how many go before it and when it starts", 
   }
   t.same(seen[0], { status: "pending", position: 1, eta_seconds: null }, "nothing has run yet");
   t.match(seen[1], { status: "pending", position: 0, eta_seconds: Number }, "one has, and another runs now");
-  t.ok(seen[1]!.eta_seconds! <= 2, `${seen[1]!.eta_seconds}`);
+  t.ok(seen[1]!.eta_seconds! <= 10, `${seen[1]!.eta_seconds}`);
   t.match(seen.at(-1), { status: "succeeded", position: null, eta_seconds: null });
 });
