@@ -21,6 +21,7 @@ import { createGate } from "./scheduler/gate.js";
 import { createPermits, type PermitSettings } from "./scheduler/limiter.js";
 import { createCaller } from "./scheduler/run.js";
 import { openTasks } from "./tasks/open-tasks.js";
+import type { OrderSettings } from "./tasks/store.js";
 
 export interface Sidecar {
   /** Resolves when each static model has been checked once. */
@@ -58,7 +59,13 @@ async function start(
   const dataDir = config.data_dir;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
 
-  const { store, blobs } = await openTasks({ dataDir, bounds: () => boundsOf(config), logger, onDeath });
+  const { store, blobs } = await openTasks({
+    dataDir,
+    bounds: () => boundsOf(config),
+    order: () => orderOf(config),
+    logger,
+    onDeath,
+  });
   releasers.push("task store", () => store.close());
 
   const http = createHttpClient();
@@ -95,7 +102,7 @@ async function start(
     clock,
     logger: schedulerLogger,
     observer: metrics,
-    routes: () => config.scheduler.routes,
+    settings: () => config.scheduler,
     startTimeoutMs,
   });
   const gate = createGate({
@@ -152,6 +159,14 @@ async function start(
 
 function boundsOf(config: Config): { maxTasks: number; maxBytes: number } {
   return { maxTasks: config.scheduler.queue.max_tasks, maxBytes: config.scheduler.queue.max_bytes };
+}
+
+function orderOf({ scheduler }: Config): OrderSettings {
+  const { ageing, tenants } = scheduler;
+  return {
+    ageingMs: ageing,
+    weightOf: (tenant) => (tenant !== null && Object.hasOwn(tenants, tenant) ? tenants[tenant]!.weight : 1),
+  };
 }
 
 function permitSettings(config: Config): PermitSettings {

@@ -1,7 +1,7 @@
 /** `scheduler`, `tasks` and `ripper`: how heavy work is ordered, bounded and cleared away. */
 import { z } from "zod";
 import { DEFAULT_ROUTES, ROUTE_MODES } from "../../core/contract/routes.js";
-import { count, duration, LATER, LONGEST_AGE_MS, priority, size } from "./values.js";
+import { count, duration, LONGEST_AGE_MS, priority, size } from "./values.js";
 
 const schedulerClass = z.strictObject({
   priority: priority().describe("0 (most urgent) to 9"),
@@ -45,7 +45,20 @@ export const scheduler = z.strictObject({
     .default({})
     .transform((given) => ({ ...DEFAULT_ROUTES, ...given }))
     .describe("Which requests are queued or gated, by path below the model; added to the default table"),
-  ageing: duration(1_000).prefault("60s").describe("A waiting task gains one rank per this").meta(LATER),
+  ageing: duration(1_000)
+    .prefault("60s")
+    .describe(
+      "What waits gains one rank per this, until it stands beside the most urgent; nothing is passed over for 9 of these",
+    ),
+  tenants: z
+    .record(
+      z.string().regex(/^[\w.@-]{1,64}$/, "must be 1 to 64 letters, digits or the characters _ . @ -"),
+      z.strictObject({
+        weight: z.number().min(0.01).max(100).default(1).describe("Starts relative to a tenant of weight 1"),
+      }),
+    )
+    .default({})
+    .describe("Shares of the tenants that X-Sluice-Tenant names; who is not listed has weight 1"),
   queue: z
     .strictObject({
       max_tasks: count().default(100_000).describe("Tasks that may wait"),

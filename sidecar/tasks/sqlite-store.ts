@@ -8,6 +8,7 @@ import type {
   Claim,
   LaneBacklog,
   NewTask,
+  OrderSettings,
   Outcome,
   StoredBody,
   TaskAnswer,
@@ -22,6 +23,8 @@ export interface SqliteTaskStoreOptions {
   readonly file: string;
   /** Bounds on what waits, read at every insert: a reload takes effect at once. */
   readonly bounds: () => QueueBounds;
+  /** What orders the waiting, read at every insert and claim. Default: ageing 60 s, all tenants alike. */
+  readonly order?: () => OrderSettings;
   /** A blob no row names any more; called after the commit that let go of it. */
   readonly releaseBlob: (key: string) => void;
   /** The writer is dead; see {@link Writer}. */
@@ -29,6 +32,8 @@ export interface SqliteTaskStoreOptions {
   /** Epoch milliseconds; default the system's. */
   readonly now?: () => number;
 }
+
+const DEFAULT_ORDER: OrderSettings = { ageingMs: 60_000, weightOf: () => 1 };
 
 type Listener = (task: TaskRow) => void;
 
@@ -39,6 +44,7 @@ export class SqliteTaskStore implements TaskStore {
   readonly #reads: SqliteReads;
   readonly #listeners = new Set<Listener>();
   readonly #now: () => number;
+  readonly #order: () => OrderSettings;
 
   private constructor(options: SqliteTaskStoreOptions, writer: Writer) {
     this.#options = options;
@@ -46,6 +52,7 @@ export class SqliteTaskStore implements TaskStore {
     this.#database = openForReading(options.file);
     this.#reads = new SqliteReads(this.#database);
     this.#now = options.now ?? Date.now;
+    this.#order = options.order ?? (() => DEFAULT_ORDER);
   }
 
   static async open(options: SqliteTaskStoreOptions): Promise<SqliteTaskStore> {
@@ -61,7 +68,7 @@ export class SqliteTaskStore implements TaskStore {
     const record = newTaskRecord(task);
     const written = await this.#writer.call<{ record: TaskRecord; replayed: boolean }>(
       "insertTask",
-      [record, this.#options.bounds()],
+      [record, { bounds: this.#options.bounds(), weight: this.#order().weightOf(task.tenant) }],
       transferable(record.payload),
     );
     const row = this.#row(written.record);
@@ -92,7 +99,10 @@ export class SqliteTaskStore implements TaskStore {
   }
 
   async claim(model: string, classes: readonly string[], nowMs: number): Promise<Claim | null> {
-    const record = await this.#writer.call<TaskRecord | null>("claimTask", [model, classes, nowMs]);
+    const record = await this.#writer.call<TaskRecord | null>("claimTask", [
+      { model, classes },
+      { nowMs, ageingMs: this.#order().ageingMs },
+    ]);
     if (record === null) return null;
     const task = this.#announce(this.#row(record));
     return { task, payload: this.#payload(record) };

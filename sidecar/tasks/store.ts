@@ -74,6 +74,14 @@ export interface Lane {
   readonly class: string;
 }
 
+/** What orders the waiting beside their priorities. */
+export interface OrderSettings {
+  /** A line gains a rank for every so long its oldest task has waited. */
+  readonly ageingMs: number;
+  /** A tenant's share of its line, above 0; 1 unless configured. */
+  readonly weightOf: (tenant: string | null) => number;
+}
+
 /** One group of waiting tasks, as the dispatcher plans by it. */
 export interface LaneBacklog extends Lane {
   readonly priority: number;
@@ -81,6 +89,8 @@ export interface LaneBacklog extends Lane {
   readonly due: number;
   /** Earliest epoch time at which another one becomes due, or null. */
   readonly nextDueMs: number | null;
+  /** Epoch time at which the oldest of those that may start now was created; null when none may. */
+  readonly oldestMs: number | null;
 }
 
 export interface AttemptRecord {
@@ -113,14 +123,15 @@ export interface TaskStore {
   /** A point read; sees everything committed. */
   get(uuid: string): TaskRow | null;
   list(filter: TaskFilter): { tasks: TaskRow[]; next: string | null };
-  /** Waiting tasks that would be claimed before this one in its lane; null when it does not wait. */
+  /** Waiting tasks of its lane that would be claimed before this one, ageing apart; null when it does not wait. */
   position(uuid: string): number | null;
   /** What waits, by lane and priority. */
   backlog(nowMs: number): LaneBacklog[];
   countWaiting(): { tasks: number; bytes: number };
 
   /**
-   * Takes the best due task of these lanes (priority, then age): `pending → scheduled`, attempt + 1, started on the first claim.
+   * Takes the best due task of these lanes (`scheduler/order.ts`: rank, then fair share, then age): `pending → scheduled`,
+   * attempt + 1, started on the first claim.
    * @returns null when nothing in them may start now
    */
   claim(model: string, classes: readonly string[], nowMs: number): Promise<Claim | null>;
