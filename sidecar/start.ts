@@ -16,8 +16,8 @@ import { createModelCatalogue } from "./models/model-catalogue.js";
 import { createAttempts } from "./scheduler/attempt.js";
 import { answerBusy } from "./scheduler/busy.js";
 import { isTraining } from "./scheduler/decide.js";
-import { createDispatcher } from "./scheduler/dispatch.js";
-import { createGate } from "./scheduler/gate.js";
+import { createDispatcher, type Dispatcher } from "./scheduler/dispatch.js";
+import { createGate, type Gate } from "./scheduler/gate.js";
 import { createPermits, type PermitSettings } from "./scheduler/limiter.js";
 import { createCaller } from "./scheduler/run.js";
 import { openTasks } from "./tasks/open-tasks.js";
@@ -94,7 +94,7 @@ async function start(
     trackingUri: () => (config.tracking ?? config.cms.tracking).uri,
   });
   const startTimeoutMs = () => config.models.deployment.auto.health_check_timeout;
-  const dispatcher = createDispatcher({
+  const dispatcher: Dispatcher = createDispatcher({
     store,
     catalogue,
     permits,
@@ -103,11 +103,15 @@ async function start(
     logger: schedulerLogger,
     observer: metrics,
     settings: () => config.scheduler,
+    gateUrgency: () => gate.urgency(),
     startTimeoutMs,
   });
-  const gate = createGate({
+  const gate: Gate = createGate({
     catalogue,
     permits,
+    clock,
+    ageingMs: () => config.scheduler.ageing,
+    taskUrgency: dispatcher.urgency,
     startTimeoutMs,
     priorityOf: (className, asked) => priorityIn(config, className, asked),
     maxWaiting: () => config.scheduler.queue.max_tasks,

@@ -14,18 +14,22 @@ export interface RankedLine extends LaneBacklog {
   readonly rank: number;
 }
 
-/** Ranks over all models what is due, and tells when a rank improves by itself. */
+/**
+ * Ranks over all models what is due, and tells when a rank improves by itself.
+ * @param gateUrgency the most urgent priority among gated requests that wait, which share the permits; Infinity when none does
+ */
 export function rankLines(
   backlog: readonly LaneBacklog[],
-  nowMs: number,
-  ageingMs: number,
-): { lines: RankedLine[]; nextLiftMs: number } {
+  { nowMs, ageingMs, gateUrgency }: { nowMs: number; ageingMs: number; gateUrgency: number },
+): { lines: RankedLine[]; urgency: number; nextLiftMs: number } {
   const due = backlog.filter(
     (each): each is LaneBacklog & { oldestMs: number } => each.due > 0 && each.oldestMs !== null,
   );
-  const best = Math.min(...due.map((each) => each.priority));
+  const urgency = Math.min(...due.map((each) => each.priority));
+  const best = Math.min(urgency, gateUrgency);
   return {
     lines: due.map((each) => ({ ...each, rank: rankOf(each, best, nowMs, ageingMs) })),
+    urgency,
     nextLiftMs: Math.min(...due.map((each) => nextLiftMs(each, best, nowMs, ageingMs) ?? Number.POSITIVE_INFINITY)),
   };
 }

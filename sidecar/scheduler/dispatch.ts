@@ -35,6 +35,8 @@ export interface DispatcherOptions {
   readonly observer: Pick<AttemptObserver, "completed">;
   /** Read at every step. */
   readonly settings: () => SchedulerSettings;
+  /** The most urgent priority among gated requests that wait for a permit, Infinity when none does. */
+  readonly gateUrgency: () => number;
   /** Bound on one start of a model; also how long tasks of a vanished model wait for it to come back. */
   readonly startTimeoutMs: () => number;
 }
@@ -56,6 +58,8 @@ export interface Dispatcher {
    * @param arriving settles when it is there, or refused; {@link Dispatcher.wake} is still to be called then
    */
   anticipate(model: string, className: string, priority: number, arriving: Promise<unknown>): void;
+  /** The most urgent priority among tasks that may start, when it was last looked; Infinity when none may. */
+  urgency(): number;
   /** Stops dispatching, waits for what runs until the deadline, then lets go: it is taken up again at the next start. */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -81,6 +85,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const waitingLeases = new Map<string, () => void>();
   const running = new Set<Promise<void>>();
   const abort = new AbortController();
+  let urgency = Number.POSITIVE_INFINITY;
   /** Attempts under way. */
   let calling = 0;
   let scheduled = false;
@@ -129,7 +134,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   /** @returns the epoch time at which something changes by itself: a task becomes due, a line gains a rank */
   function planModels(backlog: readonly LaneBacklog[], nowMs: number): number {
     const { ageing } = options.settings();
-    const { lines, nextLiftMs } = rankLines(backlog, nowMs, ageing);
+    const ranked = rankLines(backlog, { nowMs, ageingMs: ageing, gateUrgency: options.gateUrgency() });
+    const { lines, nextLiftMs } = ranked;
+    urgency = ranked.urgency;
     const loadedRank = bestRank(lines.filter((each) => catalogue.get(each.model)?.state === "ready"));
     for (const [model, ofModel] of groupBy(lines, (each) => each.model))
       planModel(model, ofModel, { nowMs, loadedRank });
@@ -342,6 +349,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     wake,
     anticipate,
+    urgency: () => urgency,
     async stop(deadlineMs) {
       stopped = true;
       cancelTimer();

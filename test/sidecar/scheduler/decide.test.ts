@@ -82,7 +82,8 @@ t.test("what is due is ranked over all models, and it is told when a rank improv
     nextDueMs: null,
     oldestMs,
   });
-  const ranked = rankLines([line("a", 2, 900), line("b", 7, 500), line("b", 9, null, 0)], 1_000, 100);
+  const at = { nowMs: 1_000, ageingMs: 100, gateUrgency: Number.POSITIVE_INFINITY };
+  const ranked = rankLines([line("a", 2, 900), line("b", 7, 500), line("b", 9, null, 0)], at);
   t.same(
     ranked.lines.map(({ model, rank }) => [model, rank]),
     [
@@ -91,9 +92,10 @@ t.test("what is due is ranked over all models, and it is told when a rank improv
     ],
     "five lifts bring 7 beside 2; what is not due is left out",
   );
-  t.equal(ranked.nextLiftMs, Number.POSITIVE_INFINITY);
-  t.equal(rankLines([line("a", 2, 900), line("b", 7, 850)], 1_000, 100).nextLiftMs, 1_050);
-  t.same(rankLines([], 0, 100), { lines: [], nextLiftMs: Number.POSITIVE_INFINITY });
+  t.match(ranked, { urgency: 2, nextLiftMs: Number.POSITIVE_INFINITY });
+  t.equal(rankLines([line("a", 2, 900), line("b", 7, 850)], at).nextLiftMs, 1_050);
+  t.equal(rankLines([line("b", 7, 500)], { ...at, gateUrgency: 4 }).lines[0]?.rank, 4, "gated requests count too");
+  t.match(rankLines([], at), { lines: [], nextLiftMs: Number.POSITIVE_INFINITY });
 });
 
 t.test("work is grouped by loaded model while every slot is taken, for as long as ageing at most", async (t) => {

@@ -91,6 +91,7 @@ async function startRig(
       ageing: options.ageingMs ?? 60_000,
       max_concurrent_tasks: options.slots ?? 4,
     }),
+    gateUrgency: () => Number.POSITIVE_INFINITY,
     startTimeoutMs: () => 2_000,
   });
   await dispatcher.start();
