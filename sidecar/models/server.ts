@@ -124,7 +124,7 @@ export class ModelServer {
     if (signal?.aborted) throw new SluiceError("CLIENT_GONE", "the caller went away");
     const waiting = this.#wait(waitMs, signal);
     // What an earlier sidecar left is looked for first, and ending it may take longer than this caller waits.
-    void this.#begun.then(() => this.#apply({ type: "wanted" }));
+    void this.#begun.then(() => this.#apply({ type: "wanted", held: this.#options.isHeld() }));
     await waiting;
     return this.entry;
   }

@@ -161,8 +161,11 @@ function planFault(random: Random, { models, count, untilMs }: FaultSpan): Fault
       return { kind: "die", atMs, model, downMs: longMs };
     case 8:
       return { kind: "deaf", atMs, model, forMs: longMs };
-    case 9:
-      return { kind: "drain", atMs, model };
+    case 9: {
+      // Nobody asks us to end what is not ours.
+      const ours = models.filter(({ kind }) => kind === "ours").map(({ name }) => name);
+      return ours.length === 0 ? { kind: "jump", atMs, byMs: 100 } : { kind: "drain", atMs, model: random.pick(ours) };
+    }
     case 10:
       return random.chance(0.5) ? { kind: "bad-start", atMs, model } : { kind: "vanish", atMs, model, forMs: longMs };
     case 11:

@@ -1,7 +1,7 @@
 /** One run of the sidecar: the real scheduler, wired as `sidecar/start.ts` wires it, in a process that can die. */
 import { type Config, configSchema } from "../../config/schema.js";
 import { asSluiceError } from "../../core/contract/errors.js";
-import { DEFAULT_ROUTES, TASK_TYPES } from "../../core/contract/routes.js";
+import { DEFAULT_ROUTES, type RouteTable, TASK_TYPES } from "../../core/contract/routes.js";
 import { isFinal, type Submission } from "../../core/contract/tasks.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { type Attempts, createAttempts } from "../../sidecar/scheduler/attempt.js";
@@ -20,6 +20,8 @@ import { simulateCaller, simulateHttp } from "./simulated-network.js";
 import type { World } from "./world.js";
 
 const config: Config = configSchema.parse({});
+/** The table is asked at every step, so it is kept short. */
+const ROUTES: RouteTable = { process_bulk: DEFAULT_ROUTES.process_bulk!, "train_*": DEFAULT_ROUTES["train_*"]! };
 const unheard = { scheduled() {}, completed() {}, requeued() {} };
 
 export class SidecarRun {
@@ -64,7 +66,7 @@ export class SidecarRun {
       ...parts,
       attempts: this.#attempts,
       permits: new MemoryPermits({ maxConcurrentTasks, budgets: new Map() }, () => clock.sleep(world.random.next())),
-      settings: () => ({ routes: DEFAULT_ROUTES, ageing: plan.ageingMs, max_concurrent_tasks: maxConcurrentTasks }),
+      settings: () => ({ routes: ROUTES, ageing: plan.ageingMs, max_concurrent_tasks: maxConcurrentTasks }),
       startTimeoutMs: () => plan.startTimeoutMs,
     });
   }
