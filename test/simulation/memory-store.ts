@@ -14,7 +14,7 @@ import type {
   TaskRow,
   TaskStore,
 } from "../../sidecar/tasks/store.js";
-import { earlier, type MemoryRow, type MemoryTables } from "./memory-tables.js";
+import { earlier, isDue, type MemoryRow, type MemoryTables } from "./memory-tables.js";
 
 export interface Disk {
   /** Applies the change when its turn has come, and resolves when it is durable; or rejects and changes nothing. */
@@ -103,12 +103,12 @@ export class MemoryStore implements TaskStore {
       const { model, class: name, priority } = task;
       const key = `${priority}/${model}/${name}`;
       const lane = lanes.get(key) ?? { model, class: name, priority, due: 0, nextDueMs: null, oldestMs: null };
-      const isDue = task.notBeforeMs <= nowMs;
+      const mayStart = isDue(task, nowMs);
       lanes.set(key, {
         ...lane,
-        due: lane.due + (isDue ? 1 : 0),
-        nextDueMs: isDue ? lane.nextDueMs : Math.min(lane.nextDueMs ?? Number.POSITIVE_INFINITY, task.notBeforeMs),
-        oldestMs: isDue ? Math.min(lane.oldestMs ?? Number.POSITIVE_INFINITY, task.createdAtMs) : lane.oldestMs,
+        due: lane.due + (mayStart ? 1 : 0),
+        nextDueMs: mayStart ? lane.nextDueMs : Math.min(lane.nextDueMs ?? Number.POSITIVE_INFINITY, task.notBeforeMs),
+        oldestMs: mayStart ? Math.min(lane.oldestMs ?? Number.POSITIVE_INFINITY, task.createdAtMs) : lane.oldestMs,
       });
     }
     return [...lanes.values()];

@@ -1,7 +1,7 @@
 /** What is on the simulated disk: rows, and the turns of their lines. It outlives every process. */
 import { statesBefore, type TaskStatus } from "../../core/contract/tasks.js";
 import { chooseLine, turnCost, turnOf, type WaitingLine } from "../../sidecar/scheduler/order.js";
-import type { AttemptRecord, StoredBody, TaskRow } from "../../sidecar/tasks/store.js";
+import { type AttemptRecord, LONGEST_PAUSE_MS, type StoredBody, type TaskRow } from "../../sidecar/tasks/store.js";
 
 /** A task on disk; `payload` is null once it is final. */
 export interface MemoryRow {
@@ -75,7 +75,7 @@ export class MemoryTables {
   /** The task to claim now. */
   findBest(model: string, classes: readonly string[], nowMs: number, ageingMs: number): MemoryRow | null {
     const due = this.waiting().filter(
-      ({ task }) => task.model === model && task.notBeforeMs <= nowMs && classes.includes(task.class),
+      ({ task }) => task.model === model && isDue(task, nowMs) && classes.includes(task.class),
     );
     const lines = new Map<number, WaitingLine>();
     for (const { task } of due) {
@@ -109,6 +109,11 @@ export class MemoryTables {
     this.#tenants.set(tenantKey(task), { next: turn + cost, cost });
     return turn;
   }
+}
+
+/** @see LONGEST_PAUSE_MS */
+export function isDue({ notBeforeMs }: TaskRow, nowMs: number): boolean {
+  return notBeforeMs <= nowMs || notBeforeMs > nowMs + LONGEST_PAUSE_MS;
 }
 
 function lineKey(task: TaskRow): string {

@@ -31,7 +31,12 @@ export type Fault =
   | { readonly kind: "crash" | "stop" | "handover"; readonly atMs: number; readonly downMs: number }
   | { readonly kind: "pause"; readonly atMs: number; readonly forMs: number }
   | { readonly kind: "jump"; readonly atMs: number; readonly byMs: number }
-  | { readonly kind: "disk"; readonly atMs: number; readonly forMs: number; readonly code: "STORE_FAILED" | "DISK_FULL" }
+  | {
+      readonly kind: "disk";
+      readonly atMs: number;
+      readonly forMs: number;
+      readonly code: "STORE_FAILED" | "DISK_FULL";
+    }
   | { readonly kind: "die"; readonly atMs: number; readonly model: string; readonly downMs: number }
   | { readonly kind: "deaf"; readonly atMs: number; readonly model: string; readonly forMs: number }
   | { readonly kind: "drain" | "bad-start"; readonly atMs: number; readonly model: string }
@@ -54,7 +59,12 @@ export interface Plan {
   readonly healedAtMs: number;
 }
 
-const CLASSES = { process: "interactive", process_bulk: "batch", train_supervised: "training", "sanity-check": "evaluation" };
+const CLASSES = {
+  process: "interactive",
+  process_bulk: "batch",
+  train_supervised: "training",
+  "sanity-check": "evaluation",
+};
 
 export function makePlan(random: Random): Plan {
   const models = Array.from({ length: random.whole(1, 2) }, (_, at) => planModel(random, `m${at}`));
@@ -65,7 +75,9 @@ export function makePlan(random: Random): Plan {
   const deadlines = random.chance(0.4);
   const tenants = random.pick([[null], [null, "a"], ["a", "b"], ["a", "b", "c"]]);
   const trainings = random.pick([0, 0.15, 0.5]);
-  const tasks = Array.from({ length: count }, () => planTask({ random, models, spanMs, deadlines, tenants, trainings }));
+  const tasks = Array.from({ length: count }, () =>
+    planTask({ random, models, spanMs, deadlines, tenants, trainings }),
+  );
   const healedAtMs = spanMs + random.pick([0, 5_000, 30_000]);
   const faults = isCalm ? planCalm(random, count, spanMs) : planFaults(random, { models, count, untilMs: healedAtMs });
   return {

@@ -149,8 +149,7 @@ export class SimulatedCatalogue implements ModelCatalogue {
       },
       stop: async () => {
         const decided = !this.#isStopping;
-        if (!server.isDown)
-          world.tell({ type: "server-stop", model: server.name, decided, wasReady: server.wasReady });
+        if (!server.isDown) world.tell({ type: "server-stop", model: server.name, decided, wasReady: server.wasReady });
         await process.clock.sleep(STARTS_IN_MS);
         server.die("was ended");
       },

@@ -119,4 +119,3 @@ function httpAnswer({ status, text }: Reply): HttpAnswer {
   const body = { text: async () => text, json: async () => JSON.parse(text), dump: async () => {} };
   return { status, headers: {}, body: body as unknown as HttpAnswer["body"] };
 }
-
