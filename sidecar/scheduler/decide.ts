@@ -108,7 +108,8 @@ export function decideModelStep(
 ): ModelStep {
   if (state === undefined) return unknownMs >= graceMs ? "fail" : "wait";
   if (state === "ready") return "dispatch";
-  return onDemand && state !== "draining" ? "start" : "wait";
+  // A draining one, too: wanted, it goes on, or is started again after its end.
+  return onDemand ? "start" : "wait";
 }
 
 /** True for a task whose answer is a run that goes on after 202 (training, evaluation). */

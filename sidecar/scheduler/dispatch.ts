@@ -116,7 +116,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       nextMs = nowMs + STORE_PAUSE_MS;
     }
     cancelTimer();
-    if (!stopped) cancelTimer = clock.after(Math.max(1, nextMs - clock.now()), wake);
+    // The clock may have been set back since: never longer than the safety wake-up.
+    const pauseMs = Math.min(Math.max(1, nextMs - clock.now()), SAFETY_WAKE_MS);
+    if (!stopped) cancelTimer = clock.after(pauseMs, wake);
   }
 
   async function expireOverdue(nowMs: number): Promise<number> {
@@ -257,7 +259,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   async function claimFor(lane: Lane, training: boolean): Promise<Claim | null> {
-    return stopped ? null : store.claim(lane.model, claimable(lane, training), clock.now());
+    if (stopped) return null;
+    try {
+      return await store.claim(lane.model, claimable(lane, training), clock.now());
+    } catch (cause) {
+      // The permit is kept meanwhile: given back, it would be asked for again at once, and the failing store with it.
+      await clock.sleep(STORE_PAUSE_MS, abort.signal);
+      throw cause;
+    }
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 import type { Database, Statement } from "../db/open.js";
 import { chooseLine, turnCost, turnOf, type WaitingLine } from "../scheduler/order.js";
+import { LONGEST_PAUSE_MS } from "./store.js";
 
 /** Tasks whose time has come that one claim takes back into their lines; the rest are by the next. */
 const PROMOTE_AT_MOST = 500;
@@ -98,15 +99,18 @@ function prepareSearch(db: Database): Pick<Order, "promoteDue" | "findBest"> {
   const head: Statement<Best> = db.prepare(
     `SELECT seq, turn, priority FROM tasks INDEXED BY tasks_turn WHERE ${READY} ORDER BY turn, seq LIMIT 1`,
   );
-  const promote = db.prepare(
-    `UPDATE tasks SET not_before_ms = 0 WHERE seq IN (SELECT seq FROM tasks INDEXED BY tasks_later
-       WHERE status = 'pending' AND not_before_ms > 0 AND model = ? AND class = ? AND priority = ? AND not_before_ms <= ?
+  const promoteWhere = (passed: string) =>
+    db.prepare(
+      `UPDATE tasks SET not_before_ms = 0 WHERE seq IN (SELECT seq FROM tasks INDEXED BY tasks_later
+       WHERE status = 'pending' AND not_before_ms > 0 AND model = ? AND class = ? AND priority = ? AND ${passed}
        LIMIT ${PROMOTE_AT_MOST})`,
-  );
+    );
+  const promote = [promoteWhere("not_before_ms <= ?"), promoteWhere(`not_before_ms > ? + ${LONGEST_PAUSE_MS}`)];
   const linesOf = ({ model, classes }: Lane) => lines.all(model).filter((line) => classes.includes(line.class));
   return {
     promoteDue(lane, nowMs) {
-      for (const line of linesOf(lane)) promote.run(lane.model, line.class, line.priority, nowMs);
+      for (const line of linesOf(lane))
+        for (const each of promote) each.run(lane.model, line.class, line.priority, nowMs);
     },
     findBest(lane, nowMs, ageingMs) {
       const due: (WaitingLine & { class: string })[] = [];

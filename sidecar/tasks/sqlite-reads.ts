@@ -4,7 +4,7 @@
  */
 import type { TaskStatus } from "../../core/contract/tasks.js";
 import type { Database, Statement } from "../db/open.js";
-import type { AttemptRecord, LaneBacklog, TaskFilter } from "./store.js";
+import { type AttemptRecord, type LaneBacklog, LONGEST_PAUSE_MS, type TaskFilter } from "./store.js";
 import type { TaskRecord } from "./task-record.js";
 
 /** Rows a filtered page may look at; a page can come back short, or empty, with a `next` to go on from. */
@@ -70,11 +70,13 @@ function prepareLookups(db: Database): Lookups {
     ),
     promoted: db.prepare(
       `SELECT model, class, priority, min(created_at_ms) AS oldestMs FROM tasks INDEXED BY tasks_later
-       WHERE status = 'pending' AND not_before_ms > 0 AND not_before_ms <= ? GROUP BY model, class, priority`,
+       WHERE status = 'pending' AND not_before_ms > 0
+         AND (not_before_ms <= @nowMs OR not_before_ms > @nowMs + ${LONGEST_PAUSE_MS}) GROUP BY model, class, priority`,
     ),
     later: db.prepare(
       `SELECT model, class, priority, count(*) AS tasks, min(not_before_ms) AS nextDueMs FROM tasks INDEXED BY tasks_later
-       WHERE status = 'pending' AND not_before_ms > 0 AND not_before_ms > ? GROUP BY model, class, priority`,
+       WHERE status = 'pending' AND not_before_ms > 0 AND not_before_ms > @nowMs
+         AND not_before_ms <= @nowMs + ${LONGEST_PAUSE_MS} GROUP BY model, class, priority`,
     ),
     before: db.prepare(
       `SELECT (SELECT ifnull(sum(tasks), 0) FROM waiting_counts WHERE model = @model AND class = @class
@@ -153,8 +155,8 @@ export class SqliteReads {
   }
 
   backlog(nowMs: number): LaneBacklog[] {
-    const later = byLine(this.#lookups.later.all(nowMs));
-    const promoted = byLine(this.#lookups.promoted.all(nowMs));
+    const later = byLine(this.#lookups.later.all({ nowMs }));
+    const promoted = byLine(this.#lookups.promoted.all({ nowMs }));
     return this.#lookups.waiting.all().map(({ tasks, ...line }) => {
       const notDue = later.get(keyOf(line));
       const oldest = [line.oldestMs, promoted.get(keyOf(line))?.oldestMs ?? null].filter((each) => each !== null);

@@ -11,6 +11,12 @@ export type StoredBody =
   | { readonly kind: "inline"; readonly bytes: Buffer; readonly sha256: string }
   | { readonly kind: "blob"; readonly key: string; readonly size: number; readonly sha256: string };
 
+/**
+ * Longest a task is put back for (a `Retry-After` may ask for that much). A `notBeforeMs` further ahead was written before somebody set
+ * the machine's clock back, and counts as passed: else a pause of seconds would last as long as the clock was wrong.
+ */
+export const LONGEST_PAUSE_MS = 600_000;
+
 export interface NewTask {
   readonly uuid: string;
   readonly model: string;
@@ -37,7 +43,7 @@ export interface TaskRow extends Omit<NewTask, "payload"> {
   readonly reason: FailureReason | null;
   /** Fence: grows by one with every claim. An attempt may only write while its number is still the row's. */
   readonly attempt: number;
-  /** Not claimed before this epoch time (retry, busy trainer). */
+  /** Not claimed before this epoch time (retry, busy trainer); at most {@link LONGEST_PAUSE_MS} ahead. */
   readonly notBeforeMs: number;
   readonly startedAtMs: number | null;
   readonly finishedAtMs: number | null;

@@ -129,6 +129,18 @@ function testOrder(t: Test, create: StoreFactory): void {
     t.same(store.depths(), [{ class: "interactive", status: "scheduled", tasks: 2 }]);
   });
 
+  t.test("a clock that was set back does not make a pause longer than any pause is", async (t) => {
+    const store = await create(t);
+    const { task } = await store.insert(sampleTask());
+    await store.claim(...LANE, 10_000_000);
+    await store.requeue(task.uuid, 1, 10_005_000, null);
+    t.match(store.backlog(10_000_000), [{ due: 0, nextDueMs: 10_005_000, oldestMs: null }]);
+    t.match(store.backlog(9_405_000), [{ due: 0, nextDueMs: 10_005_000 }]);
+    t.equal(await store.claim(...LANE, 9_405_000), null);
+    t.match(store.backlog(9_404_999), [{ due: 1, nextDueMs: null, oldestMs: 1_000 }]);
+    t.match((await store.claim(...LANE, 9_404_999))?.task, { uuid: task.uuid, attempt: 2 });
+  });
+
   t.test("tenants of one line take turns, and positions say so", async (t) => {
     const store = await create(t);
     const put = async (tenant: string | null) => (await store.insert(sampleTask({ tenant }))).task.uuid;

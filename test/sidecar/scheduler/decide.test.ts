@@ -53,7 +53,7 @@ t.test("what happens to a model's due tasks, for every state", async (t) => {
     absent: ["start", "wait"],
     starting: ["start", "wait"],
     ready: ["dispatch", "dispatch"],
-    draining: ["wait", "wait"],
+    draining: ["start", "wait"],
     unreachable: ["start", "wait"],
     failed: ["start", "wait"],
   });
