@@ -6,6 +6,7 @@
  * - While Redis is away, what can be asked twice waits and is asked again; a start that was cut off stays in the queue.
  * - The more urgent go first across sidecars.
  */
+import { setMaxListeners } from "node:events";
 import { isDeepStrictEqual } from "node:util";
 import Bottleneck from "bottleneck";
 import { SluiceError } from "../../core/contract/errors.js";
@@ -60,6 +61,8 @@ interface Connection {
 
 export function createRedisLimiters({ url, prefix, clock, logger }: RedisLimitersOptions): RedisLimiters {
   const over = new AbortController();
+  // Everyone who waits listens.
+  setMaxListeners(0, over.signal);
   const known = new Map<string, SharedLimiter>();
   const client = new CallbackRedis({
     url,
