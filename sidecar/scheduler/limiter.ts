@@ -164,6 +164,7 @@ export function createPermits(initial: PermitSettings, parts: PermitParts = {}):
     },
     hasBudget: (className) => settings.budgets.has(className),
     async stop() {
+      if (over.signal.aborted) return;
       over.abort(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));
       for (const cancel of kept) cancel();
       kept.clear();
