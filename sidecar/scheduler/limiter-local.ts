@@ -17,6 +17,7 @@ export function createLocalLimiters(): Limiters {
     const store = storeOf(bottleneck);
     quicken(store);
     forgiveClock(store);
+    keepRefilling(store);
     const limiter: Limiter = {
       enter: (priority) => enter(bottleneck, priority),
       refund: () => void bottleneck.incrementReservoir(1),
@@ -33,7 +34,6 @@ export function createLocalLimiters(): Limiters {
         known.set(id, one);
       } else if (!isDeepStrictEqual(one.limits, limits)) {
         one.limits = limits;
-        restartRefreshes(storeOf(one.bottleneck));
         void one.bottleneck.updateSettings(settingsOf(limits));
       }
       return one.limiter;
@@ -52,6 +52,7 @@ export function createLocalLimiters(): Limiters {
 interface LocalStore {
   yieldLoop?: unknown;
   heartbeat?: NodeJS.Timeout | null;
+  _startHeartbeat(): void;
   [time: string]: unknown;
 }
 
@@ -82,9 +83,12 @@ function forgiveClock(store: LocalStore): void {
   }
 }
 
-/** A second change of its settings would end the timer that refills budgets (2.19.5): it is made to start a new one. */
-function restartRefreshes(store: LocalStore): void {
-  if (store.heartbeat === undefined || store.heartbeat === null) return;
-  clearInterval(store.heartbeat);
-  store.heartbeat = null;
+/** A second change of its settings ends the timer that refills budgets and starts no other (2.19.5): it starts from none each time. */
+function keepRefilling(store: LocalStore): void {
+  const start = store._startHeartbeat;
+  store._startHeartbeat = () => {
+    clearInterval(store.heartbeat ?? undefined);
+    store.heartbeat = null;
+    start.call(store);
+  };
 }
