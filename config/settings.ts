@@ -63,6 +63,7 @@ export const RELOADABLE: readonly string[] = [
   "scheduler.queue.max_tasks",
   "scheduler.queue.max_bytes",
   "tasks.cancel_on_hang_up",
+  "models.rate_limit",
   "log.level",
 ];
 

@@ -19,6 +19,8 @@ import { isTraining } from "./scheduler/decide.js";
 import { createDispatcher, type Dispatcher } from "./scheduler/dispatch.js";
 import { createGate, type Gate } from "./scheduler/gate.js";
 import { createPermits, type PermitSettings } from "./scheduler/limiter.js";
+import type { ClassBudget } from "./scheduler/limiter-entry.js";
+import { createRedisLimiters } from "./scheduler/limiter-redis.js";
 import { createCaller } from "./scheduler/run.js";
 import { openTasks } from "./tasks/open-tasks.js";
 import type { OrderSettings } from "./tasks/store.js";
@@ -76,7 +78,13 @@ async function start(
   await catalogue.start();
 
   const metrics = createSidecarMetrics(store);
-  const permits = createPermits(permitSettings(config));
+  const { url: redisUrl, prefix } = config.redis;
+  const shared =
+    redisUrl === null
+      ? null
+      : createRedisLimiters({ url: redisUrl, prefix, clock, logger: logger.child("sidecar.redis") });
+  const permits = createPermits(permitSettings(config), { clock, ...(shared === null ? {} : { limiters: shared }) });
+  releasers.push("permits", () => permits.stop());
   const { connect, response, idle } = config.proxy.timeouts;
   const caller = createCaller({ blobs, connectTimeoutMs: connect, responseTimeoutMs: response, idleTimeoutMs: idle });
   releasers.push("calls", () => caller.close());
@@ -135,6 +143,7 @@ async function start(
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
+      ...(shared === null ? {} : { healthChecks: { redis: shared.probe } }),
       logger,
       metrics,
       clock,
@@ -174,12 +183,25 @@ function orderOf({ scheduler }: Config): OrderSettings {
 }
 
 function permitSettings(config: Config): PermitSettings {
-  const budgets = new Map<string, { amount: number; refreshMs: number }>();
+  const budgets = new Map<string, ClassBudget>();
   for (const [name, { reservoir }] of Object.entries(config.scheduler.classes)) {
-    if (reservoir !== null) budgets.set(name, { amount: reservoir.amount, refreshMs: reservoir.refresh });
+    if (reservoir !== null) budgets.set(name, budgetOf(reservoir));
   }
-  return { maxConcurrentTasks: config.scheduler.max_concurrent_tasks, budgets };
+  const entries = [...config.discovery.static, ...config.discovery.process];
+  const own = new Map(entries.map(({ name, rate_limit }) => [name, rate_limit ?? config.models.rate_limit]));
+  const rateOf = (model: string) => {
+    const rate = own.get(model) ?? config.models.rate_limit;
+    return rate === null ? null : { amount: rate.amount, perMs: rate.per };
+  };
+  return { maxConcurrentTasks: config.scheduler.max_concurrent_tasks, budgets, rateOf };
 }
+
+function budgetOf({ amount, refresh, increase }: Reservoir): ClassBudget {
+  if (increase === null) return { amount, refreshMs: refresh! };
+  return { amount, increase: { amount: increase.amount, everyMs: increase.every, maximum: increase.maximum } };
+}
+
+type Reservoir = NonNullable<Config["scheduler"]["classes"][string]["reservoir"]>;
 
 function priorityIn(config: Config, className: string, asked: number | null): number {
   const settings = config.scheduler.classes[className];

@@ -3,18 +3,35 @@ import { z } from "zod";
 import { DEFAULT_ROUTES, ROUTE_MODES } from "../../core/contract/routes.js";
 import { count, duration, LONGEST_AGE_MS, priority, size } from "./values.js";
 
+const reservoir = z
+  .strictObject({
+    amount: count().describe("Starts there are at first, and with refresh after each one"),
+    refresh: duration(1)
+      .nullable()
+      .default(null)
+      .describe("How often the amount is made full again, in steps of 250 ms; null: increase instead"),
+    increase: z
+      .strictObject({
+        amount: count().describe("Starts added each time"),
+        every: duration(1).describe("How often they are added, in steps of 250 ms"),
+        maximum: count().describe("Never more than these are saved up"),
+      })
+      .nullable()
+      .default(null)
+      .describe("Adds starts bit by bit; null: refresh instead"),
+  })
+  .refine((value) => (value.refresh === null) !== (value.increase === null), {
+    error: "needs either refresh or increase",
+  });
+
 const schedulerClass = z.strictObject({
   priority: priority().describe("0 (most urgent) to 9"),
   bounds: z.tuple([priority(), priority()]).default([0, 9]).describe("X-Sluice-Priority is clamped to these"),
   deadline: duration(1, LONGEST_AGE_MS).nullable().default(null).describe("How long a task may wait; null: for ever"),
-  reservoir: z
-    .strictObject({
-      amount: count().describe("Starts allowed per refresh"),
-      refresh: duration(1).describe("When the amount is full again"),
-    })
+  reservoir: reservoir
     .nullable()
     .default(null)
-    .describe("The class's budget; null: none"),
+    .describe("The class's budget of starts; needs either refresh or increase; null: none"),
 });
 
 /** Always there; an entry of the same name takes the place of one. */
