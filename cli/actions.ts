@@ -19,12 +19,16 @@ export const ACTIONS: Actions = {
     await listModels(flags);
   },
   async listTasks(flags) {
-    const { listTasks } = await import("./tasks.js");
+    const { listTasks } = await import("./list-tasks.js");
     await listTasks(flags);
   },
   async showTask(id, flags) {
     const { printTask } = await import("./tasks.js");
     await printTask(id, flags);
+  },
+  async explainTask(id, flags) {
+    const { explainTask } = await import("./tasks.js");
+    await explainTask(id, flags);
   },
   async waitForTask(id, flags) {
     const { awaitTask } = await import("./tasks.js");

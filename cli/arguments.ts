@@ -1,6 +1,6 @@
 /** How the texts of flags become values. A wrong one ends the command with 2 and says what would be right. */
 import { InvalidArgumentError } from "commander";
-import { TASK_STATUSES } from "../core/contract/tasks.js";
+import { FAILURE_REASONS, TASK_STATUSES } from "../core/contract/tasks.js";
 
 /** Whether it is in range is the configuration's to say, together with all its other faults. */
 export function parsePort(text: string): number {
@@ -25,6 +25,26 @@ export function parseStatus(text: string): string {
     throw new InvalidArgumentError(`It must be one of ${TASK_STATUSES.join(", ")}; a cancelled task is failed.`);
   }
   return text;
+}
+
+export function parseReason(text: string): string {
+  if (!(FAILURE_REASONS as readonly string[]).includes(text)) {
+    throw new InvalidArgumentError(`It must be one of ${FAILURE_REASONS.join(", ")}.`);
+  }
+  return text;
+}
+
+const TIME = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$/;
+
+/** A span back from now, or a time (in this machine's zone where it names none; a day alone begins at midnight UTC); ISO 8601 in UTC comes out. */
+export function parseMoment(text: string): string {
+  const isSpan = /^\d+(?:\.\d+)?(?:ms|s|m|h|d)$/.test(text);
+  const time = TIME.test(text) ? Date.parse(text) : Number.NaN;
+  const epochMs = isSpan ? Math.max(0, Date.now() - parseDuration(text)) : time;
+  if (Number.isNaN(epochMs)) {
+    throw new InvalidArgumentError("It must be a span such as 90s, 2h or 7d, or a time such as 2026-01-31T08:00.");
+  }
+  return new Date(epochMs).toISOString();
 }
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

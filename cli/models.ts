@@ -1,6 +1,6 @@
 /** `sluice models`: what can be asked. Reading never starts a model. */
 import { type ClientFlags, openClient, withClient } from "./client.js";
-import { type Column, formatTable, layoutOf } from "./terminal.js";
+import { type Column, formatTable, layoutOf } from "./table.js";
 
 interface Model {
   readonly name: string;
@@ -42,6 +42,6 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: "NAME", value: (model) => model.name },
   { title: "STATE", value: (model) => model.state },
   { title: "TYPE", value: (model) => model.model_type },
-  { title: "URI", value: (model) => model.uri },
-  { title: "DESCRIPTION", value: (model) => model.description },
+  { title: "URI", value: (model) => model.uri, whenNarrow: "cut" },
+  { title: "DESCRIPTION", value: (model) => model.description, whenNarrow: "cut" },
 ];

@@ -1,12 +1,14 @@
 /** The command line: names, flags and help of every subcommand. What they do comes in as {@link Actions}. */
-import { Command } from "commander";
-import { TASK_STATUSES } from "../core/contract/tasks.js";
+import { Command, Option } from "commander";
+import { FAILURE_REASONS, TASK_STATUSES } from "../core/contract/tasks.js";
 import {
   collectPair,
   parseDuration,
   parseHeaderText,
   parseLimit,
+  parseMoment,
   parsePriority,
+  parseReason,
   parseStatus,
   parseUrl,
 } from "./arguments.js";
@@ -14,8 +16,9 @@ import type { ClientFlags } from "./client.js";
 import { configCommand } from "./config.js";
 import { EXIT } from "./exit.js";
 import { type GlobalFlags, withFileFlags } from "./global-flags.js";
+import type { ListFlags } from "./list-tasks.js";
 import type { Submission, SubmitFlags } from "./submit.js";
-import type { ListFlags, WaitFlags } from "./tasks.js";
+import type { WaitFlags } from "./tasks.js";
 
 type ShowFlags = ClientFlags & { json?: boolean };
 
@@ -27,6 +30,7 @@ export interface Actions {
   models(flags: ShowFlags): Promise<void>;
   listTasks(flags: ListFlags): Promise<void>;
   showTask(id: string, flags: ShowFlags): Promise<void>;
+  explainTask(id: string, flags: ShowFlags): Promise<void>;
   waitForTask(id: string, flags: WaitFlags): Promise<void>;
   cancelTask(id: string, flags: ShowFlags): Promise<void>;
   submit(submission: Submission): Promise<void>;
@@ -40,6 +44,7 @@ Examples:
   sluice submit gazetteer process note.txt            hand in a task, wait, print its result
   sluice submit gazetteer process_bulk notes.json --output entities.json
   sluice tasks list --status pending                  what waits
+  sluice tasks why 0b5c6a4e-6d0f-4c2b-9a55-0d6a1f1f4c11   and for what
   sluice config check                                 is the configuration right?
 
 Exit codes:
@@ -120,20 +125,17 @@ function addSubmit(program: Command, actions: Actions): void {
 
 function addTasks(program: Command, actions: Actions): void {
   const tasks = program.command("tasks").description("look at tasks, wait for them, cancel them");
-  withFileFlags(tasks.command("list"))
-    .description("list tasks, newest first; on the machine itself, by the sidecar's socket")
-    .option("--model <name>", "of this model")
-    .option("--status <status>", TASK_STATUSES.join(", "), parseStatus)
-    .option("--class <name>", "of this class")
-    .option("--tenant <name>", "of this tenant")
-    .option("--limit <n>", "at most this many", parseLimit, 50)
-    .option("--json", "whole tasks as JSON")
-    .action((flags: ListFlags) => actions.listTasks(flags));
+  addTaskList(tasks, actions);
   withClientFlags(tasks.command("show"))
     .description("one task's page")
     .argument("<id>", "the task's id")
     .option("--json", "as JSON")
     .action((id: string, flags: ShowFlags) => actions.showTask(id, flags));
+  withClientFlags(tasks.command("why"))
+    .description("what a task waits for, and until when, about")
+    .argument("<id>", "the task's id")
+    .option("--json", "as JSON")
+    .action((id: string, flags: ShowFlags) => actions.explainTask(id, flags));
   withClientFlags(tasks.command("wait"))
     .description("wait for a task's end and bring its result")
     .argument("<id>", "the task's id")
@@ -146,6 +148,25 @@ function addTasks(program: Command, actions: Actions): void {
     .argument("<id>", "the task's id")
     .option("--json", "as JSON")
     .action((id: string, flags: ShowFlags) => actions.cancelTask(id, flags));
+}
+
+const MOMENT = "such as 2h or 2026-01-31T08:00";
+
+function addTaskList(tasks: Command, actions: Actions): void {
+  withFileFlags(tasks.command("list"))
+    .description("list tasks, newest first; on the machine itself, by the sidecar's socket")
+    .option("--model <name>", "of this model")
+    .option("--task <name>", "of this kind: process_bulk, train_supervised, …")
+    .option("--status <status>", TASK_STATUSES.join(", "), parseStatus)
+    .option("--reason <reason>", `failed for this: ${FAILURE_REASONS.join(", ")}`, parseReason)
+    .option("--class <name>", "of this class")
+    .option("--tenant <name>", "of this tenant")
+    .option("--since <when>", `created this long ago at most, or not before this time; ${MOMENT}`, parseMoment)
+    .option("--until <when>", `created this long ago at least, or before this time; ${MOMENT}`, parseMoment)
+    .option("--limit <n>", "at most this many", parseLimit, 50)
+    .addOption(new Option("--all", "as many as there are").conflicts("limit"))
+    .option("--json", "whole tasks as one JSON array")
+    .action((flags: ListFlags) => actions.listTasks(flags));
 }
 
 function withClientFlags(command: Command): Command {

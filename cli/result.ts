@@ -75,7 +75,7 @@ function explain(caught: unknown, of: { client: SluiceClient; output: string; si
 }
 
 /** `sluice submit … | head` is not an error. */
-function ignoreClosedPipe(caught: unknown): void {
+export function ignoreClosedPipe(caught: unknown): void {
   if ((caught as NodeJS.ErrnoException).code !== "EPIPE") throw caught;
   process.exit(EXIT.ok);
 }

@@ -1,66 +1,12 @@
-/** `sluice tasks`: what there is, one task's page, waiting for it, cancelling it. */
-import type { TaskDetail } from "../core/contract/tasks.js";
-import { type ClientFlags, openClient, openOperatorClient, withClient } from "./client.js";
+/** `sluice tasks`: one task's page, why it waits, waiting for it, cancelling it. */
+import type { TaskDetail, TaskWhy } from "../core/contract/tasks.js";
+import { type ClientFlags, openClient, withClient } from "./client.js";
 import { CliError, EXIT } from "./exit.js";
-import type { GlobalFlags } from "./global-flags.js";
 import { onInterrupt } from "./interrupt.js";
 import { assertSucceeded, assertWritable, fetchResult } from "./result.js";
-import { type Column, formatBytes, formatSeconds, formatTable, layoutOf } from "./terminal.js";
+import { type Column, formatTable, layoutOf } from "./table.js";
+import { formatBytes, plain } from "./terminal.js";
 import { showTask, waitForTask } from "./wait.js";
-
-export interface ListFlags extends GlobalFlags {
-  readonly model?: string;
-  readonly status?: string;
-  readonly class?: string;
-  readonly tenant?: string;
-  readonly limit: number;
-  readonly json?: boolean;
-}
-
-interface TaskPage {
-  readonly tasks: readonly TaskDetail[];
-  readonly next: string | null;
-}
-
-/** Most tasks one question to the sidecar brings. */
-const PAGE = 500;
-
-export async function listTasks(flags: ListFlags): Promise<void> {
-  const tasks = await withClient(openOperatorClient(flags), async (client) => {
-    const found: TaskDetail[] = [];
-    let after: string | null = null;
-    do {
-      const query = new URLSearchParams({ limit: String(Math.min(PAGE, flags.limit - found.length)) });
-      for (const key of ["model", "status", "class", "tenant"] as const) {
-        if (flags[key] !== undefined) query.set(key, flags[key]);
-      }
-      if (after !== null) query.set("after", after);
-      const page: TaskPage = await client.json({ path: `/internal/tasks?${query}` });
-      found.push(...page.tasks);
-      after = page.next;
-    } while (after !== null && found.length < flags.limit);
-    return found;
-  });
-  if (flags.json === true) process.stdout.write(`${JSON.stringify(tasks, null, 2)}\n`);
-  else if (tasks.length === 0 && process.stdout.isTTY) process.stdout.write("No tasks.\n");
-  else process.stdout.write(formatTable(tasks, LIST, layoutOf(process.stdout)));
-}
-
-const LIST: readonly Column<TaskDetail>[] = [
-  { title: "ID", value: (task) => task.uuid },
-  { title: "STATUS", value: (task) => (task.reason === null ? task.status : `${task.status} (${task.reason})`) },
-  { title: "MODEL", value: (task) => task.model },
-  { title: "TASK", value: (task) => task.type },
-  { title: "CLASS", value: (task) => task.class },
-  { title: "PRIO", value: (task) => String(task.priority) },
-  { title: "CREATED", value: (task) => task.created_at.slice(0, 19).replace("T", " ") },
-  { title: "TOOK", value: tookOf },
-];
-
-function tookOf({ started_at, finished_at }: TaskDetail): string | null {
-  if (started_at === null || finished_at === null) return null;
-  return formatSeconds((Date.parse(finished_at) - Date.parse(started_at)) / 1_000);
-}
 
 export async function printTask(id: string, flags: ClientFlags & { json?: boolean }): Promise<void> {
   const task = await withClient(openClient(flags), (client) => showTask(client, id));
@@ -76,6 +22,21 @@ export async function printTask(id: string, flags: ClientFlags & { json?: boolea
   ];
   // A long error is read in full: no cut at the terminal's edge.
   process.stdout.write(formatTable(rows, columns, { ...layoutOf(process.stdout), width: Number.POSITIVE_INFINITY }));
+}
+
+/** The sentence first, then one line per thing it waits for. */
+export async function explainTask(id: string, flags: ClientFlags & { json?: boolean }): Promise<void> {
+  const why = await withClient(openClient(flags), (client) =>
+    client.json<TaskWhy>({ path: `/tasks/${encodeURIComponent(id)}/why` }),
+  );
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify(why, null, 2)}\n`);
+    return;
+  }
+  const until = (time: string | null) =>
+    time === null ? "" : ` Until about ${time.slice(0, 19).replace("T", " ")} UTC.`;
+  const lines = why.waiting_for.map((each) => `- ${each.code}: ${each.message}${until(each.until)}`);
+  process.stdout.write([why.summary, ...lines].map((line) => `${plain(line)}\n`).join(""));
 }
 
 export interface WaitFlags extends ClientFlags {

@@ -1,41 +1,10 @@
-/** What a person sees: tables on stdout, progress on stderr. Programs get neither colour nor progress. */
+/** What a person sees on stderr, and how sizes and spans are written. Programs get no progress. */
 import { SingleBar } from "cli-progress";
 
 const CLEAR_LINE = "\r\u001b[K";
 
-export interface Column<T> {
-  readonly title: string;
-  readonly value: (row: T) => string | null | undefined;
-}
-
-/** Aligned columns with a head at a terminal; tab-separated lines without head for programs. Empty values show as `-`. */
-export function formatTable<T>(rows: readonly T[], columns: readonly Column<T>[], layout: TableLayout): string {
-  const cells = rows.map((row) => columns.map((column) => plain(column.value(row) ?? "") || "-"));
-  if (!layout.isTerminal) return cells.map((line) => `${line.join("\t")}\n`).join("");
-  const all = [columns.map((column) => column.title), ...cells];
-  const widths = columns.map((_, index) => Math.max(...all.map((line) => line[index]!.length)));
-  return all
-    .map((line) =>
-      line
-        .map((cell, index) => cell.padEnd(widths[index]!))
-        .join("  ")
-        .trimEnd(),
-    )
-    .map((line) => `${line.length > layout.width ? `${line.slice(0, layout.width - 1)}…` : line}\n`)
-    .join("");
-}
-
-export interface TableLayout {
-  readonly isTerminal: boolean;
-  readonly width: number;
-}
-
-export function layoutOf(stream: NodeJS.WriteStream): TableLayout {
-  return { isTerminal: stream.isTTY === true, width: stream.columns ?? 120 };
-}
-
 /** Control characters in what others named must not reach a terminal. */
-function plain(text: string): string {
+export function plain(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, " ");
 }
 

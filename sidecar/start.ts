@@ -17,11 +17,13 @@ import { createAttempts } from "./scheduler/attempt.js";
 import { answerBusy } from "./scheduler/busy.js";
 import { isTraining } from "./scheduler/decide.js";
 import { createDispatcher, type Dispatcher } from "./scheduler/dispatch.js";
+import { createForecast } from "./scheduler/forecast.js";
 import { createGate, type Gate } from "./scheduler/gate.js";
 import { createPermits, type PermitSettings } from "./scheduler/limiter.js";
 import type { ClassBudget } from "./scheduler/limiter-entry.js";
 import { createRedisLimiters } from "./scheduler/limiter-redis.js";
 import { createCaller } from "./scheduler/run.js";
+import { createWhy } from "./scheduler/why.js";
 import { openTasks } from "./tasks/open-tasks.js";
 import type { OrderSettings } from "./tasks/store.js";
 
@@ -85,6 +87,8 @@ async function start(
       : createRedisLimiters({ url: redisUrl, prefix, clock, logger: logger.child("sidecar.redis") });
   const permits = createPermits(permitSettings(config), { clock, ...(shared === null ? {} : { limiters: shared }) });
   releasers.push("permits", () => permits.stop());
+  const forecast = createForecast({ store, catalogue, clock, limits: () => permitSettings(config) });
+  releasers.push("forecast", async () => forecast.stop());
   const { connect, response, idle } = config.proxy.timeouts;
   const caller = createCaller({ blobs, connectTimeoutMs: connect, responseTimeoutMs: response, idleTimeoutMs: idle });
   releasers.push("calls", () => caller.close());
@@ -132,6 +136,16 @@ async function start(
       catalogue,
       gate,
       cancelTraining: attempts.cancelTraining,
+      estimateSeconds: forecast.estimateSeconds,
+      why: createWhy({
+        store,
+        catalogue,
+        permits,
+        forecast,
+        clock,
+        routes: () => config.scheduler.routes,
+        startTimeoutMs,
+      }),
       anticipate: dispatcher.anticipate,
       wake: (task) => {
         dispatcher.wake();
@@ -153,6 +167,7 @@ async function start(
   await listenOnSocket(app, socketPathOf(config));
   releasers.push("api", () => app.close());
 
+  forecast.seed(Object.keys(config.scheduler.classes));
   await dispatcher.start();
   releasers.push("dispatcher", (deadlineMs) => dispatcher.stop(deadlineMs));
 

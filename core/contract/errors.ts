@@ -57,6 +57,7 @@ export const ERRORS = {
   TASK_ALREADY_FINAL: { status: 409 },
   TASK_NOT_CANCELLABLE: { status: 409, hint: "A call that is already running on the model server goes on to its end." },
   RESULT_DAMAGED: { status: 500, hint: "The stored result does not match its hash; run the task again." },
+  RANGE_NOT_SATISFIABLE: { status: 416, hint: "Ask for bytes within the size that Content-Range names." },
   QUEUE_FULL: { status: 429, hint: "Try again after the time named in Retry-After." },
 
   // Sluice itself

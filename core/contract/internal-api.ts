@@ -10,7 +10,7 @@
  * | `POST /internal/tasks/<id>/hang-up` | 204; a task that still waits is cancelled when `tasks.cancel_on_hang_up` says so |
  * | `POST /internal/gate` | {@link GateRequest} as JSON; 200 headers when the permit is granted; the permit lasts until either side closes the connection |
  * | `GET /internal/metrics` | the sidecar's Prometheus text |
- * | `GET /internal/tasks?…` | operators' list: `{ tasks: TaskDetail[], next: string or null }` |
+ * | `GET /internal/tasks?…` | operators' list, newest first: `{ tasks: TaskDetail[], next: string or null }`. Narrowed by `model`, `task`, `status`, `reason`, `class`, `tenant`, `since` and `until` (ISO 8601, of creation); `limit` 1 to 1000, default 50; `after` is a former page's `next` |
  *
  * Public paths (`/models`, `/tasks`, `/admin`, `/registry`, `/docs`, `/console`, `/health`) are served on the same socket under
  * their own names; the proxy forwards them as they come and never forwards a client's `/internal/…`.

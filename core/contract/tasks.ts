@@ -112,6 +112,10 @@ export interface TaskDetail {
   readonly result_bytes: number | null;
   readonly result_sha256: string | null;
   readonly request_id: string;
+  /** Only while it waits: as in {@link TaskEvent}, and the time before which it is not started (a retry), or null. */
+  readonly position?: number | null;
+  readonly eta_seconds?: number | null;
+  readonly not_before?: string | null;
 }
 
 /** One event on `GET /tasks/<id>/events`: `event: status`. */
@@ -123,6 +127,46 @@ export interface TaskEvent {
   /** Seconds until it starts, about; null when nothing is known yet. */
   readonly eta_seconds: number | null;
   readonly reason: FailureReason | null;
+}
+
+/** What a waiting task can wait for. */
+export const WAIT_CODES = [
+  "model_unknown",
+  "model_away",
+  "model_starting",
+  "draining",
+  "not_before",
+  "redis",
+  "class_budget",
+  "rate_limit",
+  "ahead",
+  "training_slot",
+  "model_slot",
+  "global_slot",
+] as const;
+export type WaitCode = (typeof WAIT_CODES)[number];
+
+export interface WaitingFor {
+  /** A noun: `a slot of model 'm'`. */
+  readonly what: string;
+  readonly code: WaitCode;
+  /** When it is over, about; null when nothing is known. */
+  readonly until: string | null;
+  /** A sentence. */
+  readonly message: string;
+}
+
+/** `GET /tasks/<id>/why`. */
+export interface TaskWhy {
+  readonly uuid: string;
+  readonly status: TaskStatus;
+  /** The weightiest first; empty for a task that does not wait, or is about to start. */
+  readonly waiting_for: readonly WaitingFor[];
+  /** As in {@link TaskEvent}. */
+  readonly position: number | null;
+  readonly eta_seconds: number | null;
+  /** One sentence for a person. */
+  readonly summary: string;
 }
 
 /** CMG's time format: UTC with microseconds and `+00:00`; the fraction is missing when it is zero. */

@@ -1,6 +1,7 @@
 /** What the sidecar's HTTP API stands on; everything is handed in, nothing is looked up. */
 import type { Config } from "../../config/schema.js";
 import type { GateRequest } from "../../core/contract/internal-api.js";
+import type { TaskWhy } from "../../core/contract/tasks.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { HealthCheck } from "../health.js";
@@ -22,8 +23,10 @@ export interface AppDeps {
   readonly anticipate: (model: string, className: string, priority: number, arriving: Promise<unknown>) => void;
   /** Called after a task became durable, so that it starts at once. */
   readonly wake: (task: TaskRow) => void;
-  /** Seconds until a waiting task starts, about; null when nothing is known. Default: never known. */
-  readonly estimateSeconds?: (task: TaskRow, position: number) => number | null;
+  /** Seconds until a waiting task starts, about; null when nothing is known. */
+  readonly estimateSeconds: (task: TaskRow, position: number) => number | null;
+  /** What a task waits for, in words; null when there is no such task. */
+  readonly why: (uuid: string) => Promise<TaskWhy | null>;
   readonly config: () => Config;
   /** Called after the configuration was replaced. The answer unsubscribes. */
   readonly onConfigChange: (listener: () => void) => () => void;

@@ -9,7 +9,7 @@ import {
   type GateRequest,
   SUBMISSION_HEADER,
 } from "../../core/contract/internal-api.js";
-import { type Submission, type Submitted, TASK_STATUSES, type TaskStatus } from "../../core/contract/tasks.js";
+import { FAILURE_REASONS, type Submission, type Submitted, TASK_STATUSES } from "../../core/contract/tasks.js";
 import { METRICS_CONTENT_TYPE } from "../../core/runtime/metrics.js";
 import { hasAnswer, storedAnswer, taskDetail } from "../tasks/answers.js";
 import type { TaskFilter } from "../tasks/store.js";
@@ -135,20 +135,21 @@ function readWaitMs(given: unknown): number {
   return waitMs;
 }
 
+/** @throws INVALID_PARAMETER naming every parameter that is wrong */
 function readFilter(given: unknown): TaskFilter {
   const query = new Query(given);
-  const limit = query.integer("limit", { min: 1, max: 1_000 }) ?? DEFAULT_PAGE;
-  query.done();
-  const status = query.text("status");
-  if (status !== null && !(TASK_STATUSES as readonly string[]).includes(status)) {
-    throw new SluiceError("INVALID_PARAMETER", `'status' is none of ${TASK_STATUSES.join(", ")}`);
-  }
-  const named = { model: query.text("model"), class: query.text("class"), tenant: query.text("tenant") };
-  const after = query.text("after");
-  return {
-    limit,
-    ...Object.fromEntries(Object.entries(named).filter(([, value]) => value !== null)),
-    ...(status === null ? {} : { status: status as TaskStatus }),
-    ...(after === null ? {} : { after }),
+  const asked = {
+    limit: query.integer("limit", { min: 1, max: 1_000 }) ?? DEFAULT_PAGE,
+    model: query.text("model"),
+    status: query.oneOf("status", TASK_STATUSES),
+    class: query.text("class"),
+    tenant: query.text("tenant"),
+    task: query.text("task"),
+    reason: query.oneOf("reason", FAILURE_REASONS),
+    sinceMs: query.time("since"),
+    untilMs: query.time("until"),
+    after: query.text("after"),
   };
+  query.done();
+  return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== null)) as unknown as TaskFilter;
 }

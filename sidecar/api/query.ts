@@ -4,6 +4,8 @@ import { SluiceError } from "../../core/contract/errors.js";
 const TRUE: ReadonlySet<string> = new Set(["true", "t", "yes", "y", "on", "1"]);
 const FALSE: ReadonlySet<string> = new Set(["false", "f", "no", "n", "off", "0"]);
 
+const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)$/;
+
 /** One refused value, in CMG's form. */
 interface Item {
   readonly type: string;
@@ -53,6 +55,29 @@ export class Query {
       this.#refuse("less_than_equal", name, `Input should be less than or equal to ${max}`, value);
     }
     return number;
+  }
+
+  /** One of a few words; null when absent. */
+  oneOf<Word extends string>(name: string, words: readonly Word[]): Word | null {
+    const value = this.text(name);
+    if (value === null) return null;
+    const found = words.find((each) => each === value);
+    if (found === undefined) {
+      const list = words.map((each) => `'${each}'`).join(", ");
+      this.#refuse("literal_error", name, `Input should be one of ${list}`, value);
+    }
+    return found ?? null;
+  }
+
+  /** An ISO 8601 time with its zone, as epoch milliseconds; null when absent. */
+  time(name: string): number | null {
+    const value = this.text(name);
+    if (value === null) return null;
+    const epochMs = ISO_TIME.test(value) ? Date.parse(value) : Number.NaN;
+    if (Number.isNaN(epochMs)) {
+      this.#refuse("datetime_parsing", name, "Input should be a time such as 2026-01-02T03:04:05Z", value);
+    }
+    return epochMs;
   }
 
   /** @throws INVALID_PARAMETER with CMG's list of items in `detail` */

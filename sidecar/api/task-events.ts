@@ -58,13 +58,15 @@ export function registerTaskEvents(app: FastifyInstance, deps: AppDeps, watch: T
   }
 }
 
-export function taskEvent(task: TaskRow, deps: Pick<AppDeps, "store" | "estimateSeconds">): TaskEvent {
+function taskEvent(task: TaskRow, deps: PlaceDeps): TaskEvent {
+  const { uuid, status, reason } = task;
+  return { uuid, status, ...placeOf(task, deps), reason };
+}
+
+type PlaceDeps = Pick<AppDeps, "store" | "estimateSeconds">;
+
+/** Where a task stands while it waits; nulls once it does not. */
+export function placeOf(task: TaskRow, deps: PlaceDeps): Pick<TaskEvent, "position" | "eta_seconds"> {
   const position = task.status === "pending" ? deps.store.position(task.uuid) : null;
-  return {
-    uuid: task.uuid,
-    status: task.status,
-    position,
-    eta_seconds: position === null ? null : (deps.estimateSeconds?.(task, position) ?? null),
-    reason: task.reason,
-  };
+  return { position, eta_seconds: position === null ? null : deps.estimateSeconds(task, position) };
 }

@@ -1,24 +1,29 @@
 /** `GET /tasks`, `GET /tasks/<id>`, `DELETE /tasks/<id>`: CMG's shapes, and what CMG lacks. */
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { SluiceError } from "../../core/contract/errors.js";
-import { isFinal } from "../../core/contract/tasks.js";
-import { resultName, taskDetail } from "../tasks/answers.js";
+import { isFinal, type TaskDetail, wireTime } from "../../core/contract/tasks.js";
+import { taskDetail } from "../tasks/answers.js";
 import type { TaskRow } from "../tasks/store.js";
 import type { TaskWatch } from "../tasks/wait.js";
 import type { AppDeps } from "./deps.js";
+import { sendResult } from "./download.js";
 import { Query } from "./query.js";
 import { bothForms, goneSignal } from "./replies.js";
+import { placeOf } from "./task-events.js";
 
 const MAX_WAIT_SECONDS = 300;
 
+type OfTask = FastifyRequest<{ Params: { uuid: string } }>;
+
 export function registerTaskRoutes(app: FastifyInstance, deps: AppDeps, watch: TaskWatch): void {
+  registerWhy(app, deps);
   for (const path of bothForms("/tasks")) {
     app.get(path, async () => {
       throw new SluiceError("TASK_LIST_FORBIDDEN", "Only admins can list tasks");
     });
   }
   for (const path of bothForms("/tasks/:uuid")) {
-    app.get<{ Params: { uuid: string } }>(path, async (request, reply) => {
+    const reading = async (request: OfTask, reply: FastifyReply) => {
       const { uuid } = request.params;
       const query = new Query(request.query);
       const asked = {
@@ -31,9 +36,14 @@ export function registerTaskRoutes(app: FastifyInstance, deps: AppDeps, watch: T
       const task = await watch.until(({ status }) => isFinal(status), { uuid, waitMs, signal: goneSignal(reply) });
       if (task === null) throw notFound(uuid);
       void reply.header("sluice-task-id", uuid);
-      if (asked.download && task.status === "succeeded" && task.answer !== null) return download(reply, task, deps);
-      return asked.detail ? taskDetail(task) : { uuid, status: task.status };
-    });
+      const { status, answer } = task;
+      if (asked.download && status === "succeeded" && answer !== null)
+        return sendResult({ request, reply }, { ...task, answer }, deps.blobs);
+      if (!asked.detail) return { uuid, status };
+      return status === "pending" ? { ...taskDetail(task), ...waitDetail(task, deps) } : taskDetail(task);
+    };
+    app.get(path, reading);
+    app.head(path, reading);
     app.delete<{ Params: { uuid: string } }>(path, async (request, reply) => {
       void reply.header("sluice-task-id", request.params.uuid);
       return cancel(request.params.uuid, reply, deps);
@@ -41,20 +51,28 @@ export function registerTaskRoutes(app: FastifyInstance, deps: AppDeps, watch: T
   }
 }
 
-function notFound(uuid: string): SluiceError {
-  return new SluiceError("TASK_NOT_FOUND", `Task '${uuid}' not found`);
+function registerWhy(app: FastifyInstance, deps: AppDeps): void {
+  for (const path of bothForms("/tasks/:uuid/why")) {
+    app.get(path, async (request: OfTask, reply) => {
+      const { uuid } = request.params;
+      const why = await deps.why(uuid);
+      if (why === null) throw notFound(uuid);
+      void reply.header("sluice-task-id", uuid);
+      return why;
+    });
+  }
 }
 
-async function download(reply: FastifyReply, task: TaskRow, deps: AppDeps): Promise<FastifyReply> {
-  const body = await deps.blobs.open(task.answer!.body, { verify: true });
-  return reply
-    .headers({
-      "content-type": "application/octet-stream",
-      "content-disposition": `attachment; filename=${resultName(task)}`,
-      "x-task-uuid": task.uuid,
-      "x-task-status": task.status,
-    })
-    .send(body);
+function waitDetail(
+  task: TaskRow,
+  deps: AppDeps,
+): Required<Pick<TaskDetail, "position" | "eta_seconds" | "not_before">> {
+  const isLater = task.notBeforeMs > deps.clock.now();
+  return { ...placeOf(task, deps), not_before: isLater ? wireTime(task.notBeforeMs) : null };
+}
+
+function notFound(uuid: string): SluiceError {
+  return new SluiceError("TASK_NOT_FOUND", `Task '${uuid}' not found`);
 }
 
 /** The task may move between our look and our act; then we look again. */

@@ -28,7 +28,7 @@ import type { Permit, Permits } from "./limiter.js";
 export interface DispatcherOptions {
   readonly store: TaskStore;
   readonly catalogue: ModelCatalogue;
-  readonly permits: Permits;
+  readonly permits: Omit<Permits, "state">;
   readonly attempts: Attempts;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -11,6 +11,25 @@ export type ClassBudget = {
   | { readonly increase: { readonly amount: number; readonly everyMs: number; readonly maximum: number } }
 );
 
+/** What comes back to a budget, and how often. */
+export interface Refill {
+  readonly amount: number;
+  readonly everyMs: number;
+}
+
+export function refillOf(budget: ClassBudget): Refill {
+  return "increase" in budget
+    ? { amount: budget.increase.amount, everyMs: budget.increase.everyMs }
+    : { amount: budget.amount, everyMs: budget.refreshMs };
+}
+
+/** How full a limiter is. */
+export interface Fill {
+  readonly running: number;
+  /** Starts left of its budget; null when it has none. */
+  readonly left: number | null;
+}
+
 export interface Limits {
   /** Entries that may be in at a time; default any number. */
   readonly maxConcurrent?: number;
@@ -27,6 +46,8 @@ export interface Limiter {
   enter(priority: number): Promise<() => void>;
   /** Gives one start back to the budget. */
   refund(): void;
+  /** Reads alone. */
+  fill(): Promise<Fill>;
 }
 
 export interface Limiters {
@@ -56,6 +77,11 @@ export function enter(limiter: Bottleneck, priority: number): Promise<() => void
         reject(cause.message === STOPPED ? new SluiceError("SHUTTING_DOWN", "Sluice is stopping", { cause }) : cause);
       });
   });
+}
+
+export async function fillOf(limiter: Bottleneck): Promise<Fill> {
+  const [running, left] = await Promise.all([limiter.running(), limiter.currentReservoir()]);
+  return { running, left };
 }
 
 /** Bottleneck looks at reservoirs in steps of this. */

@@ -1,7 +1,16 @@
 /** Limiters in this process alone. */
 import { isDeepStrictEqual } from "node:util";
 import Bottleneck from "bottleneck";
-import { enter, type Inside, type Limiter, type Limiters, type Limits, STOPPED, settingsOf } from "./limiter-entry.js";
+import {
+  enter,
+  fillOf,
+  type Inside,
+  type Limiter,
+  type Limiters,
+  type Limits,
+  STOPPED,
+  settingsOf,
+} from "./limiter-entry.js";
 
 interface Known {
   readonly bottleneck: Bottleneck;
@@ -21,6 +30,7 @@ export function createLocalLimiters(): Limiters {
     const limiter: Limiter = {
       enter: (priority) => enter(bottleneck, priority),
       refund: () => void bottleneck.incrementReservoir(1),
+      fill: () => fillOf(bottleneck),
     };
     return { bottleneck, limiter, limits };
   }

@@ -13,7 +13,17 @@ import { SluiceError } from "../../core/contract/errors.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { CallbackRedis, REDIS_AWAY } from "../../core/runtime/redis.js";
-import { enter, type Inside, type Limiter, type Limiters, type Limits, STOPPED, settingsOf } from "./limiter-entry.js";
+import {
+  enter,
+  type Fill,
+  fillOf,
+  type Inside,
+  type Limiter,
+  type Limiters,
+  type Limits,
+  STOPPED,
+  settingsOf,
+} from "./limiter-entry.js";
 import { KEEP_MS, keysOf, LEASE_MS, prepareScript, ROUND } from "./limiter-scripts.js";
 
 export interface RedisLimitersOptions {
@@ -200,6 +210,10 @@ class SharedLimiter implements Limiter {
 
   refund(): void {
     this.#bottleneck.incrementReservoir(1).catch(() => undefined);
+  }
+
+  fill(): Promise<Fill> {
+    return fillOf(this.#bottleneck);
   }
 
   change(limits: Limits): void {

@@ -7,7 +7,7 @@
  */
 import { SluiceError } from "../../core/contract/errors.js";
 import { type Clock, systemClock } from "../../core/runtime/clock.js";
-import type { ClassBudget, Limiter, Limiters } from "./limiter-entry.js";
+import { type ClassBudget, type Limiter, type Limiters, type Refill, refillOf } from "./limiter-entry.js";
 import { createLocalLimiters } from "./limiter-local.js";
 import { type Rate, windowMs } from "./rate.js";
 import { createRates, type Turn } from "./rates.js";
@@ -44,6 +44,22 @@ export interface PermitSettings {
   readonly rateOf?: (model: string) => Rate | null;
 }
 
+export interface Slots {
+  readonly running: number;
+  readonly limit: number;
+}
+
+/** What stands between a request and its permit now. */
+export interface PermitState {
+  readonly global: Slots;
+  readonly model: Slots;
+  readonly training: Slots;
+  /** The class's budget; null when it has none. */
+  readonly budget: { readonly left: number; readonly refill: Refill } | null;
+  /** Until the model's rate, configured or learned, lets it be called; the rate is null for a pause the server asked for. */
+  readonly rate: { readonly inMs: number; readonly rate: Rate | null };
+}
+
 export interface Permits {
   /**
    * Resolves when the call may start; waits as long as it takes.
@@ -53,6 +69,8 @@ export interface Permits {
   /** Takes effect for permits not granted yet; a changed budget from its next refill on. */
   reconfigure(settings: PermitSettings): Promise<void>;
   hasBudget(className: string): boolean;
+  /** Reads alone; takes and changes nothing. */
+  state(request: Pick<PermitRequest, "model" | "class" | "concurrency">): Promise<PermitState>;
   stop(): Promise<void>;
 }
 
@@ -163,6 +181,20 @@ export function createPermits(initial: PermitSettings, parts: PermitParts = {}):
       for (const name of next.budgets.keys()) budgetOf(name);
     },
     hasBudget: (className) => settings.budgets.has(className),
+    async state({ model, class: className, concurrency }) {
+      const budget = settings.budgets.get(className);
+      const left = (await budgetOf(className)?.fill())?.left ?? 0;
+      const [global, slots, trainings] = await Promise.all(
+        [all(), calls(model, concurrency), training(model)].map((each) => each.fill()),
+      );
+      return {
+        global: { running: global!.running, limit: settings.maxConcurrentTasks },
+        model: { running: slots!.running, limit: concurrency },
+        training: { running: trainings!.running, limit: 1 },
+        budget: budget === undefined ? null : { left, refill: refillOf(budget) },
+        rate: rates.wait(model),
+      };
+    },
     async stop() {
       if (over.signal.aborted) return;
       over.abort(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));

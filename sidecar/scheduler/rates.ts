@@ -15,6 +15,8 @@ export interface Turn {
 export interface Rates {
   /** Resolves when the model may be called; rejects with the reason of the first signal that aborts. */
   turn(model: string, signals: AbortSignal[]): Promise<Turn>;
+  /** Until the model may be called, and the rate that says so (null: a pause the server asked for). */
+  wait(model: string): { readonly inMs: number; readonly rate: Rate | null };
 }
 
 /** Longest pause a server may ask for. */
@@ -64,6 +66,13 @@ export function createRates(clock: Clock, configuredOf: (model: string) => Rate 
   }
 
   return {
+    wait(model) {
+      const window = windows.get(model);
+      const configured = configuredOf(model);
+      if (window === undefined) return { inMs: 0, rate: configured };
+      const inMs = waitOf(window, configured, clock.elapsed());
+      return { inMs, rate: window.learned ?? configured };
+    },
     async turn(model, signals) {
       const window = windowOf(model);
       for (;;) {

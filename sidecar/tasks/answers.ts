@@ -2,7 +2,7 @@
 import { type ErrorCode, errorEnvelope, SluiceError } from "../../core/contract/errors.js";
 import type { StoredAnswer } from "../../core/contract/internal-api.js";
 import { type FailureReason, isFinal, type TaskDetail, wireTime } from "../../core/contract/tasks.js";
-import type { TaskRow } from "./store.js";
+import { sizeOf, type TaskRow } from "./store.js";
 
 const FAILURES: Readonly<Record<FailureReason, { code: ErrorCode; message: string }>> = {
   cancelled: { code: "TASK_CANCELLED", message: "the task was cancelled" },
@@ -71,7 +71,7 @@ export function taskDetail(task: TaskRow): TaskDetail {
     attempts: task.attempt,
     deadline_at: time(task.deadlineAtMs),
     result_status: task.answer?.status ?? null,
-    result_bytes: body === undefined ? null : body.kind === "inline" ? body.bytes.byteLength : body.size,
+    result_bytes: body === undefined ? null : sizeOf(body),
     result_sha256: body?.sha256 ?? null,
     request_id: task.requestId,
   };

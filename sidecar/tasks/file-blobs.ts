@@ -12,7 +12,8 @@ import { Readable } from "node:stream";
 import { isDiskFull, SluiceError } from "../../core/contract/errors.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
 import { pulled } from "./pulled.js";
-import type { BlobStore, StoredBody } from "./store.js";
+import type { BlobStore, OpenOptions, StoredBody } from "./store.js";
+import { VerifiedFiles } from "./verified-files.js";
 
 /** Up to this many bytes a body stands in the database's row. */
 export const INLINE_BYTES = 64 * 1024;
@@ -32,6 +33,7 @@ interface WriteLimits {
 
 export class FileBlobs implements BlobStore {
   readonly #root: string;
+  readonly #verified = new VerifiedFiles();
 
   private constructor(root: string) {
     this.#root = root;
@@ -71,17 +73,18 @@ export class FileBlobs implements BlobStore {
     }
   }
 
-  async open(body: StoredBody, options: { verify?: boolean } = {}): Promise<Readable> {
+  async open(body: StoredBody, { verify = false, range }: OpenOptions = {}): Promise<Readable> {
     if (body.kind === "inline") {
-      if (options.verify) compare(createHash("sha256").update(body.bytes).digest("hex"), body.sha256);
-      return Readable.from(body.bytes.byteLength === 0 ? [] : [body.bytes], { objectMode: false });
+      if (verify) compare(createHash("sha256").update(body.bytes).digest("hex"), body.sha256);
+      const bytes = range === undefined ? body.bytes : body.bytes.subarray(range.start, range.end + 1);
+      return Readable.from(bytes.byteLength === 0 ? [] : [bytes], { objectMode: false });
     }
     const handle = await this.#openFile(body.key);
     try {
       const { size } = await handle.stat();
       if (size !== body.size) throw damaged();
-      if (options.verify) compare(await hashOf(handle), body.sha256);
-      return handle.createReadStream({ start: 0, highWaterMark: READ_CHUNK_BYTES });
+      if (verify) compare(await this.#verified.hashOf(handle, { fresh: range === undefined }), body.sha256);
+      return handle.createReadStream({ start: 0, ...range, highWaterMark: READ_CHUNK_BYTES });
     } catch (caught) {
       await handle.close();
       throw caught;
@@ -197,17 +200,6 @@ async function syncFolder(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
-  }
-}
-
-async function hashOf(handle: FileHandle): Promise<string> {
-  const hash = createHash("sha256");
-  const chunk = Buffer.allocUnsafe(READ_CHUNK_BYTES);
-  for (let position = 0; ; ) {
-    const { bytesRead } = await handle.read(chunk, 0, chunk.byteLength, position);
-    if (bytesRead === 0) return hash.digest("hex");
-    hash.update(chunk.subarray(0, bytesRead));
-    position += bytesRead;
   }
 }
 

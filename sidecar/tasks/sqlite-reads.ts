@@ -10,6 +10,19 @@ import type { TaskRecord } from "./task-record.js";
 /** Rows a filtered page may look at; a page can come back short, or empty, with a `next` to go on from. */
 const LIST_WINDOW = 50_000;
 
+/** What a list can be narrowed by. */
+const FILTERS = {
+  model: "model = ?",
+  status: "status = ?",
+  class: "class = ?",
+  tenant: "tenant = ?",
+  task: "task = ?",
+  reason: "reason = ?",
+  sinceMs: "created_at_ms >= ?",
+  untilMs: "created_at_ms < ?",
+} as const satisfies Partial<Record<keyof TaskFilter, string>>;
+const FILTER_KEYS = Object.keys(FILTERS) as (keyof typeof FILTERS)[];
+
 const ACTIVE = "status IN ('scheduled', 'running')";
 
 interface Line {
@@ -171,7 +184,7 @@ export class SqliteReads {
 
   /** Newest first. */
   list(filter: TaskFilter): { records: TaskRecord[]; next: string | null } {
-    const named = (["model", "status", "class", "tenant"] as const).filter((key) => filter[key] !== undefined);
+    const named = FILTER_KEYS.filter((key) => filter[key] !== undefined);
     const newest = (this.#newest.get()?.seq ?? 0) + 1;
     const after = Math.min(newest, Number.parseInt(filter.after ?? `${newest}`, 10) || newest);
     // The index on status finds few among many by itself; any other filter walks, so its walk is bounded.
@@ -182,8 +195,8 @@ export class SqliteReads {
     return { records, next: last > 1 ? String(last) : null };
   }
 
-  #list(named: readonly string[]): Statement<TaskRecord> {
-    const where = named.map((key) => `AND ${key} = ?`).join(" ");
+  #list(named: readonly (keyof typeof FILTERS)[]): Statement<TaskRecord> {
+    const where = named.map((key) => `AND ${FILTERS[key]}`).join(" ");
     let statement = this.#lists.get(where);
     if (statement === undefined) {
       statement = this.#db.prepare(`SELECT * FROM tasks WHERE seq < ? AND seq >= ? ${where} ORDER BY seq DESC LIMIT ?`);

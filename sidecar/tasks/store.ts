@@ -16,6 +16,9 @@ export type StoredBody =
  * the machine's clock back, and counts as passed: else a pause of seconds would last as long as the clock was wrong.
  */
 export const LONGEST_PAUSE_MS = 600_000;
+export function sizeOf(body: StoredBody): number {
+  return body.kind === "inline" ? body.bytes.byteLength : body.size;
+}
 
 export interface NewTask {
   readonly uuid: string;
@@ -112,6 +115,13 @@ export interface TaskFilter {
   readonly status?: TaskStatus;
   readonly class?: string;
   readonly tenant?: string;
+  /** The route's name: `process_bulk`. */
+  readonly task?: string;
+  readonly reason?: FailureReason;
+  /** Created at this epoch time or later. */
+  readonly sinceMs?: number;
+  /** Created before this epoch time. */
+  readonly untilMs?: number;
   /** 1..1_000. */
   readonly limit: number;
   /** Opaque, from a former page. */
@@ -128,6 +138,7 @@ export interface TaskStore {
 
   /** A point read; sees everything committed. */
   get(uuid: string): TaskRow | null;
+  /** Newest first. A page may come back short, even empty, with a `next` to go on from. */
   list(filter: TaskFilter): { tasks: TaskRow[]; next: string | null };
   /** Waiting tasks of its lane that would be claimed before this one, ageing apart; null when it does not wait. */
   position(uuid: string): number | null;
@@ -175,6 +186,16 @@ export interface TaskStore {
   close(): Promise<void>;
 }
 
+export interface OpenOptions {
+  /**
+   * Checks the hash of the whole before the first byte is given out. For a part, a check of the last ten minutes counts when nobody has
+   * touched the file since. Default false.
+   */
+  readonly verify?: boolean;
+  /** First and last byte, both included and within the body. Default: all of it. */
+  readonly range?: { readonly start: number; readonly end: number };
+}
+
 /** Files above 64 KiB: durable (fsync of file and folder) before the call that wrote them resolves. */
 export interface BlobStore {
   /**
@@ -189,10 +210,10 @@ export interface BlobStore {
     options: { maxBytes: number; idleTimeoutMs: number },
   ): Promise<StoredBody>;
   /**
-   * Opens what was stored. With `verify` the hash is checked before the first byte is given out.
+   * Opens what was stored, or a part of it.
    * @throws RESULT_DAMAGED
    */
-  open(body: StoredBody, options?: { verify?: boolean }): Promise<NodeJS.ReadableStream>;
+  open(body: StoredBody, options?: OpenOptions): Promise<NodeJS.ReadableStream>;
   /** Harmless when it is gone already. */
   remove(key: string): Promise<void>;
   /** Makes one small file durable and removes it: what the health check asks. */

@@ -275,6 +275,31 @@ t.test("tasks show, tasks cancel and models speak to programs in plain lines or 
   t.same(JSON.parse((await runSluice(["models", "--url", url, "--json"])).stdout.toString()), models);
 });
 
+t.test("tasks why says it in a sentence, and what for, line by line", async (t) => {
+  const why = {
+    uuid: ID,
+    status: "pending",
+    waiting_for: [
+      { what: "x", code: "ahead", until: null, message: "3 tasks go before it." },
+      { what: "y", code: "model_slot", until: "2026-01-02T03:04:05.600000+00:00", message: "1 call runs \u001b[31m." },
+    ],
+    position: 3,
+    eta_seconds: null,
+    summary: "It waits for x and y.",
+  };
+  const { url } = await startServer(t, { [`GET /tasks/${ID}/why`]: json(why) });
+  t.equal(
+    (await runSluice(["tasks", "why", ID, "--url", url])).stdout.toString(),
+    [
+      "It waits for x and y.",
+      "- ahead: 3 tasks go before it.",
+      "- model_slot: 1 call runs  [31m. Until about 2026-01-02 03:04:05 UTC.",
+      "",
+    ].join("\n"),
+  );
+  t.same(JSON.parse((await runSluice(["tasks", "why", ID, "--url", url, "--json"])).stdout.toString()), why);
+});
+
 t.test("exit codes tell usage, configuration and an absent Sluice apart", async (t) => {
   const dir = t.testdir({ "bad.yaml": "proxy: { port: 99999 }\n", "note.txt": "x" });
   const note = join(dir, "note.txt");

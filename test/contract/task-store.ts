@@ -1,7 +1,7 @@
 /** What every task store does, whatever it stands on: run it with a factory. */
 import type { Test } from "tap";
 import { TASK_MOVES, TASK_STATUSES, type TaskStatus } from "../../core/contract/tasks.js";
-import type { TaskRow, TaskStore } from "../../sidecar/tasks/store.js";
+import type { TaskFilter, TaskRow, TaskStore } from "../../sidecar/tasks/store.js";
 import { failed, inlineBody, sampleAnswer, sampleTask, succeeded } from "./task-samples.js";
 
 export interface StoreBounds {
@@ -339,5 +339,23 @@ function testLists(t: Test, create: StoreFactory): void {
     t.equal(store.list({ limit: 10, model: "m1" }).tasks.length, 3);
     t.equal(store.list({ limit: 10, status: "scheduled" }).tasks[0]?.uuid, uuids[1]);
     t.equal(store.list({ limit: 10, model: "m0", status: "scheduled" }).tasks.length, 0);
+  });
+
+  t.test("the list is narrowed by what a task is, why it failed and when it was created", async (t) => {
+    const store = await create(t);
+    const made = await Promise.all(
+      [1_000, 2_000, 3_000].map((createdAtMs, at) =>
+        store.insert(sampleTask({ createdAtMs, task: at === 1 ? "process_bulk" : "process", tenant: `t${at}` })),
+      ),
+    );
+    const [oldest, middle, newest] = made.map(({ task }) => task.uuid);
+    await store.failWaiting(newest!, failed("cancelled"));
+    const found = (filter: Partial<TaskFilter>) => store.list({ limit: 10, ...filter }).tasks.map(({ uuid }) => uuid);
+    t.same(found({ task: "process_bulk" }), [middle]);
+    t.same(found({ reason: "cancelled" }), [newest]);
+    t.same(found({ reason: "expired" }), []);
+    t.same(found({ sinceMs: 2_000 }), [newest, middle], "from this moment on");
+    t.same(found({ untilMs: 2_000 }), [oldest], "before this moment");
+    t.same(found({ sinceMs: 1_000, untilMs: 3_000, task: "process", tenant: "t0" }), [oldest]);
   });
 }

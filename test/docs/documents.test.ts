@@ -9,7 +9,7 @@ import { type Actions, createProgram } from "../../cli/program.js";
 import { commandLines, words } from "./fences.js";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/cli.md"];
+const DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/cli.md", "docs/tasks.md"];
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
 
 t.test("every path named in ARCHITECTURE.md and CONTRIBUTING.md exists", async (t) => {
@@ -86,6 +86,7 @@ const never: Actions = {
   models: nothing,
   listTasks: nothing,
   showTask: nothing,
+  explainTask: nothing,
   waitForTask: nothing,
   cancelTask: nothing,
   submit: nothing,

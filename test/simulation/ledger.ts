@@ -148,7 +148,13 @@ export class Ledger {
     }
     const call = this.calls.get(entry.call)!;
     if (entry.type === "served") call.text = entry.text;
-    else Object.assign(call, { heard: entry.how, heardAt: entry.t, status: entry.status, retryAfterMs: entry.retryAfterMs });
+    else
+      Object.assign(call, {
+        heard: entry.how,
+        heardAt: entry.t,
+        status: entry.status,
+        retryAfterMs: entry.retryAfterMs,
+      });
   }
 
   #lease({ model, holder, taken }: LogEntry & { type: "lease" }): void {

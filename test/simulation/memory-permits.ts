@@ -48,7 +48,7 @@ function stopping(): SluiceError {
   return new SluiceError("SHUTTING_DOWN", "Sluice is stopping");
 }
 
-export class MemoryPermits implements Permits {
+export class MemoryPermits implements Omit<Permits, "state"> {
   readonly #all: Slots;
   readonly #slots = new Map<string, Slots>();
   /** Between two limiters: Bottleneck's needs a turn of the event loop. */
@@ -75,7 +75,12 @@ export class MemoryPermits implements Permits {
       held.push(await this.#all.enter(priority));
       await this.#pause();
       signal?.throwIfAborted();
-      return { release: () => giveBack(), releaseCall: () => giveBack(beforeCall), releaseUnused: () => giveBack() };
+      return {
+        release: () => giveBack(),
+        releaseCall: () => giveBack(beforeCall),
+        releaseUnused: () => giveBack(),
+        refused() {},
+      };
     } catch (cause) {
       giveBack();
       throw cause;

@@ -67,6 +67,7 @@ export class SidecarRun {
       attempts: this.#attempts,
       permits: new MemoryPermits({ maxConcurrentTasks, budgets: new Map() }, () => clock.sleep(world.random.next())),
       settings: () => ({ routes: ROUTES, ageing: plan.ageingMs, max_concurrent_tasks: maxConcurrentTasks }),
+      gateUrgency: () => Number.POSITIVE_INFINITY,
       startTimeoutMs: () => plan.startTimeoutMs,
     });
   }

@@ -13,6 +13,9 @@ import { createHttpClient, type HttpAnswer, type HttpCall } from "../../../core/
 import { type AppDeps, createApp, listenOnSocket } from "../../../sidecar/app.js";
 import { createSidecarMetrics } from "../../../sidecar/metrics.js";
 import type { ModelCatalogue } from "../../../sidecar/models/catalogue.js";
+import { createForecast } from "../../../sidecar/scheduler/forecast.js";
+import { createPermits } from "../../../sidecar/scheduler/limiter.js";
+import { createWhy } from "../../../sidecar/scheduler/why.js";
 import { openRig, quiet } from "../tasks/store-rig.js";
 
 export const GAZETTEER: ModelEntry = {
@@ -75,6 +78,9 @@ export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; conf
   const bounds = { maxTasks: config.scheduler.queue.max_tasks, maxBytes: config.scheduler.queue.max_bytes };
   const { store, blobs, dataDir } = await openRig(t, { bounds });
   const models = oneModel();
+  const limits = { maxConcurrentTasks: config.scheduler.max_concurrent_tasks, budgets: new Map() };
+  const permits = createPermits(limits);
+  const forecast = createForecast({ store, catalogue: models.catalogue, clock: systemClock, limits: () => limits });
   let woken = 0;
   const app = createApp({
     store,
@@ -83,6 +89,16 @@ export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; conf
     gate: { acquire: async () => () => {} },
     cancelTraining: async () => ({ accepted: true, message: "it will stop" }),
     anticipate: () => {},
+    estimateSeconds: forecast.estimateSeconds,
+    why: createWhy({
+      store,
+      catalogue: models.catalogue,
+      permits,
+      forecast,
+      clock: systemClock,
+      routes: () => config.scheduler.routes,
+      startTimeoutMs: () => 1_000,
+    }),
     wake: () => {
       woken += 1;
     },
@@ -101,6 +117,8 @@ export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; conf
   t.teardown(async () => {
     await http.close();
     await app.close();
+    forecast.stop();
+    await permits.stop();
     rmSync(folder, { recursive: true });
   });
 
@@ -117,7 +135,7 @@ export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; conf
       headers: { [SUBMISSION_HEADER]: encodeInternal(submission(change)) },
       body: body!,
     });
-  return { app, store, blobs, dataDir, models, call, ask, submit, socketPath, woken: () => woken };
+  return { app, store, blobs, dataDir, models, permits, call, ask, submit, socketPath, woken: () => woken };
 }
 
 function isJson(text: string): boolean {

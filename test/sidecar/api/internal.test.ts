@@ -251,6 +251,27 @@ t.test("lookups: ensure, metrics, the operators' list", async (t) => {
   t.equal((await ask("GET", "/internal/tasks?limit=0")).status, 422);
 });
 
+t.test("the operators' list is narrowed by every filter, and names each that is wrong", async (t) => {
+  const { ask, submit, store } = await startApp(t);
+  const uuids: string[] = [];
+  for (const tenant of ["north", "south"]) uuids.push((await submit({ tenant, task: "process_bulk" })).json.uuid);
+  await store.failWaiting(uuids[0]!, failed("cancelled"));
+  const found = async (query: string) =>
+    (await ask("GET", `/internal/tasks?${query}`)).json.tasks.map(({ uuid }: { uuid: string }) => uuid);
+  const hour = (offset: number) => new Date(Date.now() + offset * 3_600_000).toISOString();
+  t.same(await found(`since=${hour(-1)}&until=${hour(1)}&task=process_bulk`), [...uuids].reverse(), "newest first");
+  t.same(await found("reason=cancelled&status=failed"), [uuids[0]]);
+  t.same(await found("tenant=south&class=interactive&model=gazetteer"), [uuids[1]]);
+  for (const none of [`since=${hour(1)}`, `until=${hour(-1)}`, "task=process", "reason=lost", "tenant=west"])
+    t.same(await found(none), [], none);
+  const wrong = await ask("GET", "/internal/tasks?status=odd&reason=bored&since=yesterday&until=2026-13-45T00:00Z");
+  t.equal(wrong.status, 422);
+  t.same(
+    wrong.json.detail.map(({ loc }: { loc: string[] }) => loc[1]),
+    ["status", "reason", "since", "until"],
+  );
+});
+
 t.test("metrics count what the scheduler tells, with bounded labels", async (t) => {
   const { ask, store } = await startApp(t);
   const metrics = createSidecarMetrics(store);

@@ -179,7 +179,7 @@ t.test("unknown paths and methods are told in the envelope", async (t) => {
   t.match(await ask("GET", "/nowhere"), { status: 404, json: { source: "sluice", detail: "Not Found" } });
   t.match(await ask("PUT", "/tasks/x"), {
     status: 405,
-    headers: { allow: "GET, DELETE" },
+    headers: { allow: "GET, HEAD, DELETE" },
     json: { detail: "Method Not Allowed" },
   });
   const answer = await ask("GET", "/tasks", { headers: { "x-request-id": "mine" } });
