@@ -4,6 +4,7 @@
  * Inert unless armed: one comparison. `cli/` arms them from `SLUICE_FAILPOINTS`, e.g.
  * `insert.before_commit=kill@3,blob.after_rename=throw:ENOSPC`. Actions: `kill` (SIGKILL to this very process), `throw:CODE` (an
  * error with that `code`), `delay:ms` (blocks the thread: a disk that hangs). `@n` means the n-th pass alone, else every pass.
+ * The names are in `failpoint-list.ts`.
  */
 
 type Action =

@@ -72,6 +72,7 @@ function runBatch(calls: readonly WriteCall[]): WriteReply[] {
     const replies = calls.map((call) => runCall(open, call));
     failpoint("writer.before_commit");
     db.exec("COMMIT");
+    failpoint("writer.after_commit");
     return replies;
   } catch (caught) {
     // Nothing of this batch is durable. A fresh connection next time leaves nothing of the fault behind.

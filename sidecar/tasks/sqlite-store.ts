@@ -1,4 +1,5 @@
 /** Tasks in SQLite: reads on this thread, writes through the writer's thread, events after each commit. */
+import { failpoint } from "../../core/runtime/failpoints.js";
 import { openForReading } from "../db/open.js";
 import { Writer } from "../db/writer.js";
 import { SqliteReads } from "./sqlite-reads.js";
@@ -198,6 +199,7 @@ export class SqliteTaskStore implements TaskStore {
       this.#release(outcome?.answer ?? null);
       return false;
     }
+    failpoint("finish.before_announce");
     this.#announce(this.#row(ended.record));
     if (ended.releasedKey !== null) this.#options.releaseBlob(ended.releasedKey);
     return true;

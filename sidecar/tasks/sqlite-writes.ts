@@ -186,7 +186,9 @@ function prepareEnds(db: Database): Record<string, Write> {
     },
     failWaitingTask(uuid: string, end: EndRecord): Ended | null {
       const record = failWaiting.get({ uuid, ...endColumns(end) });
-      return record === undefined ? null : settle(record, end.answer?.body ?? null);
+      const ended = record === undefined ? null : settle(record, end.answer?.body ?? null);
+      failpoint("fail_waiting.before_commit");
+      return ended;
     },
     expireTasks(nowMs: number): Ended[] {
       const end: EndRecord = {
@@ -196,7 +198,9 @@ function prepareEnds(db: Database): Record<string, Write> {
         finishedAtMs: nowMs,
         answer: null,
       };
-      return overdue.all(nowMs).map(({ uuid }) => settle(failWaiting.get({ uuid, ...endColumns(end) })!, null));
+      const ended = overdue.all(nowMs).map(({ uuid }) => settle(failWaiting.get({ uuid, ...endColumns(end) })!, null));
+      failpoint("expire.before_commit");
+      return ended;
     },
   };
 }
@@ -244,6 +248,7 @@ function prepareProbe(db: Database): Record<string, Write> {
   return {
     probeStore: (nowMs: number) => {
       probe.run(nowMs);
+      failpoint("probe.before_commit");
     },
   };
 }

@@ -2,6 +2,7 @@
 import type { Config } from "../../config/schema.js";
 import { SluiceError } from "../../core/contract/errors.js";
 import type { Submission } from "../../core/contract/tasks.js";
+import { failpoint } from "../../core/runtime/failpoints.js";
 import { refuseWhenFull } from "./sqlite-writes.js";
 import type { BlobStore, NewTask, StoredBody, TaskRow, TaskStore } from "./store.js";
 
@@ -36,6 +37,7 @@ export async function submitTask(
     const arriving = deps.store.insert(newTask(submission, placed, payload));
     deps.anticipate(submission.model, submission.class, placed.priority, arriving);
     const inserted = await arriving;
+    failpoint("submit.before_answer");
     if (inserted.replayed) await discard(deps.blobs, payload);
     return inserted;
   } catch (caught) {
