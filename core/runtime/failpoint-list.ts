@@ -38,5 +38,5 @@ export const FAILPOINTS = [
 ] as const;
 
 /** Passed by every single call of a kind, so that a test can make the n-th of them fail (`file.call=throw:EIO@7`). */
-export const CALL_PLACES = ["file.call", "db.read", "db.write"] as const;
+export const CALL_PLACES = ["file.call", "db.start", "db.read", "db.write"] as const;
 export type CallPlace = (typeof CALL_PLACES)[number];

@@ -14,8 +14,9 @@ const BUSY_TIMEOUT_MS = 10_000;
 /**
  * Opens for writing, making folder and file when missing (both readable by their owner alone: notes are in there).
  * `synchronous=FULL`: a commit has reached the disk when it returns.
+ * @param place what its calls pass while failpoints are armed
  */
-export function openForWriting(file: string): Database {
+export function openForWriting(file: string, place: CallPlace = "db.start"): Database {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   closeSync(openSync(file, "a", 0o600));
   const db = new BetterSqlite(file, { timeout: BUSY_TIMEOUT_MS });
@@ -24,7 +25,7 @@ export function openForWriting(file: string): Database {
     db.pragma("synchronous = FULL");
     db.pragma("foreign_keys = ON");
     db.pragma("cache_size = -65536");
-    return countCalls(db, "db.write");
+    return countCalls(db, place);
   } catch (caught) {
     db.close();
     throw caught;

@@ -28,6 +28,12 @@ export interface Ended {
   readonly releasedKey: string | null;
 }
 
+/** A claimed task, and its payload's bytes where they stand in the database. */
+export interface Claimed {
+  readonly record: TaskRecord;
+  readonly bytes: Uint8Array | null;
+}
+
 /** Overdue tasks failed per call, so that a million of them do not hold up everybody else's commit. */
 export const EXPIRE_AT_MOST = 500;
 
@@ -93,6 +99,7 @@ export function refuseWhenFull(waiting: { tasks: number; bytes: number }, size: 
 
 function prepareClaim(db: Database): Record<string, Write> {
   const byClassCount = new Map<number, Statement<TaskRecord>>();
+  const payloadBytes: Statement<{ bytes: Uint8Array }> = db.prepare("SELECT bytes FROM inline_payloads WHERE seq = ?");
   // Each class contributes the head of its lane from the index of what is ready, and what has become due from the index of the rest.
   const statement = (classCount: number): Statement<TaskRecord> => {
     const head = (index: string, due: string) => `SELECT * FROM (SELECT seq, priority FROM tasks INDEXED BY ${index}
@@ -111,16 +118,18 @@ function prepareClaim(db: Database): Record<string, Write> {
   };
 
   return {
-    claimTask(model: string, classes: readonly string[], nowMs: number): TaskRecord | null {
+    // With its payload, in one go: a claim whose payload could not be read would leave a task that nobody runs.
+    claimTask(model: string, classes: readonly string[], nowMs: number): Claimed | null {
       if (classes.length === 0) return null;
       let claim = byClassCount.get(classes.length);
       if (claim === undefined) {
         claim = statement(classes.length);
         byClassCount.set(classes.length, claim);
       }
-      const record = claim.get(nowMs, nowMs, ...classes.flatMap((each) => [model, each, nowMs, model, each])) ?? null;
+      const record = claim.get(nowMs, nowMs, ...classes.flatMap((each) => [model, each, nowMs, model, each]));
+      const claimed = record === undefined ? null : { record, bytes: payloadBytes.get(record.seq)?.bytes ?? null };
       failpoint("claim.before_commit");
-      return record;
+      return claimed;
     },
   };
 }
@@ -172,12 +181,20 @@ function prepareEnds(db: Database): Record<string, Write> {
     `SELECT uuid FROM tasks INDEXED BY tasks_deadline WHERE status = 'pending' AND deadline_at_ms IS NOT NULL AND deadline_at_ms <= ?
      ORDER BY deadline_at_ms LIMIT ${EXPIRE_AT_MOST}`,
   );
+  // A write that is tried again because nobody heard of its commit is no late answer: it finds its own end.
+  const ownEnd: Statement<TaskRecord> = db.prepare(
+    `SELECT * FROM tasks WHERE uuid = @uuid AND attempt = @attempt AND status = @status AND finished_at_ms = @finishedAtMs
+       AND answer_key IS @key AND answer_sha256 IS @sha256`,
+  );
   const endAttempt = prepareEndAttempt(db);
   const settle = prepareSettle(db);
 
   return {
     finishTask(uuid: string, attempt: number, end: EndRecord): Ended | null {
-      const record = finish[end.status].get({ uuid, attempt, ...endColumns(end) }) ?? null;
+      const columns = { uuid, attempt, ...endColumns(end) };
+      const record = finish[end.status].get(columns) ?? null;
+      const own = record === null ? ownEnd.get(columns) : undefined;
+      if (own !== undefined) return { record: own, releasedKey: null };
       if (record === null) refuse.run(attempt, end.finishedAtMs, uuid);
       else endAttempt(record, end.finishedAtMs, end.reason ?? end.status);
       const ended = record === null ? null : settle(record, end.answer?.body ?? null);

@@ -10,6 +10,7 @@ import type { ConfigInput } from "../../../config/schema.js";
 import type { Submission } from "../../../core/contract/tasks.js";
 import { type SeenRequest, startGazetteer } from "../../helpers/gazetteer.js";
 import { type RunningSidecar, type SidecarClient, submissionOf } from "../../helpers/sidecar.js";
+import { TRAINING } from "../../helpers/training.js";
 
 /** `everything` goes through a task's every way; the others lead to the same places with an answer's file, or a training. */
 export type Drive = "everything" | "big" | "training";
@@ -37,13 +38,6 @@ export interface Stage {
 
 const BIG_BYTES = 200_000;
 const BIG_RESULT_SHA256 = sha256(Buffer.from(Array.from({ length: BIG_BYTES }, (_, index) => index % 251)));
-const BOUNDARY = "b";
-const EXPORT = JSON.stringify({
-  projects: [
-    { id: 1, name: "p", cuis: "", tuis: "", documents: [{ id: 1, name: "d", text: "new thing", annotations: [] }] },
-  ],
-});
-
 export async function startStage(t: Test): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-matrix-"));
   t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
@@ -100,16 +94,7 @@ async function bigOne(client: SidecarClient, ledger: Entry[]): Promise<void> {
 }
 
 async function training(client: SidecarClient, ledger: Entry[]): Promise<void> {
-  const part = `Content-Disposition: form-data; name="trainer_export"; filename="e.json"\r\nContent-Type: application/json`;
-  const body = Buffer.from(`--${BOUNDARY}\r\n${part}\r\n\r\n${EXPORT}\r\n--${BOUNDARY}--\r\n`);
-  const more = {
-    task: "train_supervised",
-    path: "/train_supervised?epochs=1",
-    class: "training",
-    forceTrackingId: true,
-    headers: ["Content-Type", `multipart/form-data; boundary=${BOUNDARY}`],
-  };
-  await toItsEnd(client, await submit(client, ledger, { kind: "training", body, more }));
+  await toItsEnd(client, await submit(client, ledger, { kind: "training", ...TRAINING }));
 }
 
 interface Asked {
