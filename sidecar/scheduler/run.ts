@@ -15,6 +15,12 @@ export type CallResult =
   | { readonly kind: "answer"; readonly answer: TaskAnswer }
   | { readonly kind: "failure"; readonly failure: CallFailure; readonly sent: boolean; readonly upstreamMs: number };
 
+/**
+ * An answer that finds the disk full waits for space, its model server with it: sent again, the call would cost the same and find the
+ * same disk. After this the attempt is given up.
+ */
+const SPACE_PATIENCE_MS = 600_000;
+
 export interface CallerOptions {
   readonly blobs: BlobStore;
   readonly connectTimeoutMs: number;
@@ -62,6 +68,7 @@ export function createCaller(options: CallerOptions): Caller {
         const stored = await options.blobs.write("result", source, {
           maxBytes: Number.POSITIVE_INFINITY,
           idleTimeoutMs: options.idleTimeoutMs,
+          whenFull: { forMs: SPACE_PATIENCE_MS, signal },
         });
         failpoint("attempt.after_answer");
         return { kind: "answer", answer: { status, headers, body: stored, upstreamMs: performance.now() - startedAt } };

@@ -13,7 +13,7 @@ import { isDiskFull, SluiceError } from "../../core/contract/errors.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
 import { fileCall, NewFile, syncFolder, TEMPORARY } from "./new-file.js";
 import { pulled } from "./pulled.js";
-import type { BlobStore, StoredBody } from "./store.js";
+import type { BlobStore, Patience, StoredBody } from "./store.js";
 
 /** Up to this many bytes a body stands in the database's row. */
 export const INLINE_BYTES = 64 * 1024;
@@ -28,6 +28,7 @@ const READ_CHUNK_BYTES = 256 * 1024;
 interface WriteLimits {
   readonly maxBytes: number;
   readonly idleTimeoutMs: number;
+  readonly whenFull?: Patience;
 }
 
 export class FileBlobs implements BlobStore {
@@ -57,7 +58,7 @@ export class FileBlobs implements BlobStore {
         if (size > limits.maxBytes) throw tooLarge(limits.maxBytes);
         hash.update(chunk);
         if (file === null && size > INLINE_BYTES) {
-          file = await onDisk(NewFile.create(this.#root, FOLDERS[kind]));
+          file = await onDisk(NewFile.create(this.#root, FOLDERS[kind], limits.whenFull));
           await onDisk(file.append(Buffer.concat(held)));
           held = [];
         }

@@ -2,7 +2,13 @@
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { isDiskFull } from "../../core/contract/errors.js";
+import { sleep } from "../../core/runtime/clock.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
+import type { Patience } from "./store.js";
+
+/** Between two looks whether a full disk has space again. */
+const SPACE_PAUSE_MS = 500;
 
 /** What a name ends in while its file is not whole. */
 export const TEMPORARY = ".part";
@@ -19,25 +25,30 @@ export class NewFile {
   readonly #root: string;
   readonly #key: string;
   readonly #temporary: string;
+  readonly #whenFull: Patience | undefined;
   #open = true;
 
-  private constructor(root: string, key: string, handle: FileHandle) {
+  private constructor(root: string, key: string, handle: FileHandle, whenFull: Patience | undefined) {
     this.#root = root;
     this.#key = key;
     this.#handle = handle;
+    this.#whenFull = whenFull;
     this.#temporary = join(root, key + TEMPORARY);
   }
 
-  static async create(root: string, folder: string): Promise<NewFile> {
+  static async create(root: string, folder: string, whenFull?: Patience): Promise<NewFile> {
     const key = `${folder}/${randomUUID()}`;
     failpoint("blob.before_create");
-    return new NewFile(root, key, await fileCall(() => open(join(root, key + TEMPORARY), "wx", 0o600)));
+    const handle = await patiently(whenFull, () => fileCall(() => open(join(root, key + TEMPORARY), "wx", 0o600)));
+    return new NewFile(root, key, handle, whenFull);
   }
 
   async append(chunk: Buffer): Promise<void> {
     failpoint("blob.before_write");
     for (let offset = 0; offset < chunk.byteLength; ) {
-      offset += (await fileCall(() => this.#handle.write(chunk, offset))).bytesWritten;
+      // What a full disk refuses is not written, so it can be tried again; a failed fsync could not.
+      const write = () => fileCall(() => this.#handle.write(chunk, offset));
+      offset += (await patiently(this.#whenFull, write)).bytesWritten;
     }
   }
 
@@ -60,6 +71,20 @@ export class NewFile {
     if (this.#open) await this.#handle.close().catch(() => {});
     await unlink(this.#temporary).catch(() => {});
     await unlink(join(this.#root, this.#key)).catch(() => {});
+  }
+}
+
+/** Tries again while the disk is full. */
+async function patiently<Value>(patience: Patience | undefined, call: () => Promise<Value>): Promise<Value> {
+  if (patience === undefined) return call();
+  const untilMs = performance.now() + patience.forMs;
+  for (;;) {
+    try {
+      return await call();
+    } catch (caught) {
+      if (!isDiskFull(caught) || patience.signal.aborted || performance.now() >= untilMs) throw caught;
+      await sleep(SPACE_PAUSE_MS, patience.signal);
+    }
   }
 }
 
