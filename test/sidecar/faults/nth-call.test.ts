@@ -108,7 +108,7 @@ async function everyCall(t: Test, { server, scenario, fault }: Case): Promise<vo
   const rig = await startFaultRig(dataDir, server);
   try {
     let calls = 0;
-    for (let reached = true; reached && calls < MOST_CALLS; calls++) {
+    for (let reached = 1; reached > 0 && calls < MOST_CALLS; calls++) {
       reached = await armed(`${fault}@${calls + 1}`, async () => act(t, rig, scenario));
       // The next one is served, without a restart.
       await act(t, rig, scenario);
