@@ -210,8 +210,9 @@ export class SqliteTaskStore implements TaskStore {
     return true;
   }
 
+  /** A refused answer's file, unless it is the task's own: an end that is written again, because its first commit was not heard of. */
   #release(answer: TaskAnswer | null): void {
-    if (answer?.body.kind === "blob") this.#options.releaseBlob(answer.body.key);
+    if (answer?.body.kind === "blob" && !this.namesBlob(answer.body.key)) this.#options.releaseBlob(answer.body.key);
   }
 }
 

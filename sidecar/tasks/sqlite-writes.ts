@@ -181,20 +181,12 @@ function prepareEnds(db: Database): Record<string, Write> {
     `SELECT uuid FROM tasks INDEXED BY tasks_deadline WHERE status = 'pending' AND deadline_at_ms IS NOT NULL AND deadline_at_ms <= ?
      ORDER BY deadline_at_ms LIMIT ${EXPIRE_AT_MOST}`,
   );
-  // A write that is tried again because nobody heard of its commit is no late answer: it finds its own end.
-  const ownEnd: Statement<TaskRecord> = db.prepare(
-    `SELECT * FROM tasks WHERE uuid = @uuid AND attempt = @attempt AND status = @status AND finished_at_ms = @finishedAtMs
-       AND answer_key IS @key AND answer_sha256 IS @sha256`,
-  );
   const endAttempt = prepareEndAttempt(db);
   const settle = prepareSettle(db);
 
   return {
     finishTask(uuid: string, attempt: number, end: EndRecord): Ended | null {
-      const columns = { uuid, attempt, ...endColumns(end) };
-      const record = finish[end.status].get(columns) ?? null;
-      const own = record === null ? ownEnd.get(columns) : undefined;
-      if (own !== undefined) return { record: own, releasedKey: null };
+      const record = finish[end.status].get({ uuid, attempt, ...endColumns(end) }) ?? null;
       if (record === null) refuse.run(attempt, end.finishedAtMs, uuid);
       else endAttempt(record, end.finishedAtMs, end.reason ?? end.status);
       const ended = record === null ? null : settle(record, end.answer?.body ?? null);
