@@ -5,7 +5,7 @@
 import { mkdir } from "node:fs/promises";
 import { type LoadedConfig, socketPathOf } from "../config/load.js";
 import type { Config } from "../config/schema.js";
-import { systemClock } from "../core/runtime/clock.js";
+import { type Clock, systemClock } from "../core/runtime/clock.js";
 import { createHttpClient } from "../core/runtime/http.js";
 import { Releasers } from "../core/runtime/lifecycle.js";
 import type { Logger } from "../core/runtime/logger.js";
@@ -41,25 +41,27 @@ export async function startSidecar(
   loaded: LoadedConfig,
   logger: Logger,
   onDeath: (error: Error) => void,
+  clock: Clock = systemClock,
 ): Promise<Sidecar> {
   const releasers = new Releasers();
   try {
-    return await start(loaded.config, logger, onDeath, releasers);
+    return await start({ initial: loaded.config, logger, onDeath, clock }, releasers);
   } catch (error) {
     await releasers.stop(Date.now() + 5_000).catch(() => undefined);
     throw error;
   }
 }
 
-async function start(
-  initial: Config,
-  logger: Logger,
-  onDeath: (error: Error) => void,
-  releasers: Releasers,
-): Promise<Sidecar> {
+interface StartOptions {
+  readonly initial: Config;
+  readonly logger: Logger;
+  readonly onDeath: (error: Error) => void;
+  readonly clock: Clock;
+}
+
+async function start({ initial, logger, onDeath, clock }: StartOptions, releasers: Releasers): Promise<Sidecar> {
   let config = initial;
   const listeners = new Set<() => void>();
-  const clock = systemClock;
   const dataDir = config.data_dir;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
 

@@ -280,7 +280,6 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       { event: "late_answer", taskId: task.uuid, model: task.model, attempt: task.attempt },
       "an older attempt's answer was refused",
     );
-    if (outcome.answer !== null) await discard(outcome.answer.body);
   }
 
   async function requeue(task: TaskRow, pauseMs: number, note: string | null, signal: AbortSignal): Promise<void> {

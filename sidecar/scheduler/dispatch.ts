@@ -90,6 +90,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let calling = 0;
   let scheduled = false;
   let stopped = false;
+  /** While claims fail (a full disk), by {@link Clock.elapsed}. */
+  let pausedUntilMs = Number.NEGATIVE_INFINITY;
   let cancelTimer = () => {};
   let unsubscribe = () => {};
 
@@ -110,7 +112,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const expired = await expireOverdue(nowMs);
       if (expired > 0)
         logger.info({ event: "tasks_expired", count: expired }, "tasks passed their deadline while they waited");
-      nextMs = Math.min(nextMs, planModels(store.backlog(nowMs), nowMs), store.nextDeadlineMs() ?? nextMs);
+      const pauseMs = pausedUntilMs - clock.elapsed();
+      const dueMs = pauseMs > 0 ? nowMs + pauseMs : planModels(store.backlog(nowMs), nowMs);
+      nextMs = Math.min(nextMs, dueMs, store.nextDeadlineMs() ?? nextMs);
     } catch (cause) {
       logger.error({ err: cause, code: asSluiceError(cause).code }, "the task store cannot be read; trying again");
       nextMs = nowMs + STORE_PAUSE_MS;
@@ -225,7 +229,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   function anticipate(model: string, className: string, priority: number, arriving: Promise<unknown>): void {
     const entry = catalogue.get(model);
-    if (stopped || entry?.state !== "ready" || permits.hasBudget(className)) return;
+    if (stopped || clock.elapsed() < pausedUntilMs) return;
+    if (entry?.state !== "ready" || permits.hasBudget(className)) return;
     const lane = laneOf(model, className);
     if (lane.outstanding.some((count) => count > 0)) return;
     askOne(lane, priority, entry.concurrency, arriving);
@@ -263,8 +268,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     try {
       return await store.claim(lane.model, claimable(lane, training), clock.now());
     } catch (cause) {
-      // The permit is kept meanwhile: given back, it would be asked for again at once, and the failing store with it.
-      await clock.sleep(STORE_PAUSE_MS, abort.signal);
+      // It fails for all alike: asked again at once, it would do nothing but fail as fast as it can.
+      pausedUntilMs = clock.elapsed() + STORE_PAUSE_MS;
       throw cause;
     }
   }

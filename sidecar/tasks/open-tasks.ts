@@ -45,6 +45,8 @@ export async function openTasks(options: OpenTasksOptions): Promise<OpenTasks> {
     bounds: options.bounds,
     ...(options.order === undefined ? {} : { order: options.order }),
     ...(options.onDeath === undefined ? {} : { onDeath: options.onDeath }),
+    onListenerFault: (cause) =>
+      log.error({ event: "listener_failed", err: cause }, "a change could not be told to all"),
     // A file that cannot be removed now is removed by the next start's sweep.
     releaseBlob: (key) =>
       void blobs.remove(key).catch((caught: unknown) => {

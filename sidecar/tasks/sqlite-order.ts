@@ -16,7 +16,7 @@ interface Lane {
 }
 
 /** The task to claim now. */
-interface Best {
+export interface Best {
   readonly seq: number;
   readonly turn: number;
   readonly priority: number;

@@ -7,7 +7,7 @@ import { statesBefore, type TaskStatus } from "../../core/contract/tasks.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
 import type { Database, Statement } from "../db/open.js";
 import type { Write } from "../db/writer-messages.js";
-import { prepareOrder } from "./sqlite-order.js";
+import { type Best, prepareOrder } from "./sqlite-order.js";
 import type { AnswerRecord, BodyColumns, NewTaskRecord, TaskRecord } from "./task-record.js";
 
 export interface QueueBounds {
@@ -27,6 +27,12 @@ export interface EndRecord {
 export interface Ended {
   readonly record: TaskRecord;
   readonly releasedKey: string | null;
+}
+
+/** A claimed task, and its payload's bytes where they stand in the database. */
+export interface Claimed {
+  readonly record: TaskRecord;
+  readonly bytes: Uint8Array | null;
 }
 
 /** Overdue tasks failed per call, so that a million of them do not hold up everybody else's commit. */
@@ -99,23 +105,29 @@ export function refuseWhenFull(waiting: { tasks: number; bytes: number }, size: 
 
 function prepareClaim(db: Database): Record<string, Write> {
   const { promoteDue, findBest, markServed } = prepareOrder(db);
+  const payloadBytes: Statement<{ bytes: Uint8Array }> = db.prepare("SELECT bytes FROM inline_payloads WHERE seq = ?");
   const claim: Statement<TaskRecord> = db.prepare(
     `UPDATE tasks SET status = 'scheduled', attempt = attempt + 1, not_before_ms = 0, attempt_at_ms = @nowMs,
        started_at_ms = ifnull(started_at_ms, @nowMs), error_message = NULL
      WHERE seq = @seq AND ${among(statesBefore("scheduled"))} RETURNING *`,
   );
+  const take = (model: string, best: Best, nowMs: number): Claimed => {
+    const record = claim.get({ seq: best.seq, nowMs })!;
+    markServed(model, best);
+    return { record, bytes: payloadBytes.get(record.seq)?.bytes ?? null };
+  };
 
   return {
+    // With its payload, in one go: a claim whose payload could not be read would leave a task that nobody runs.
     claimTask(
       lane: { model: string; classes: readonly string[] },
       { nowMs, ageingMs }: { nowMs: number; ageingMs: number },
-    ): TaskRecord | null {
+    ): Claimed | null {
       promoteDue(lane, nowMs);
       const best = findBest(lane, nowMs, ageingMs);
-      const record = best === null ? null : claim.get({ seq: best.seq, nowMs })!;
-      if (best !== null) markServed(lane.model, best);
+      const claimed = best === null ? null : take(lane.model, best, nowMs);
       failpoint("claim.before_commit");
-      return record;
+      return claimed;
     },
   };
 }
@@ -186,7 +198,9 @@ function prepareEnds(db: Database): Record<string, Write> {
     },
     failWaitingTask(uuid: string, end: EndRecord): Ended | null {
       const record = failWaiting.get({ uuid, ...endColumns(end) });
-      return record === undefined ? null : settleWaiting(record, end.answer?.body ?? null);
+      const ended = record === undefined ? null : settleWaiting(record, end.answer?.body ?? null);
+      failpoint("fail_waiting.before_commit");
+      return ended;
     },
     expireTasks(nowMs: number): Ended[] {
       const end: EndRecord = {
@@ -196,7 +210,11 @@ function prepareEnds(db: Database): Record<string, Write> {
         finishedAtMs: nowMs,
         answer: null,
       };
-      return overdue.all(nowMs).map(({ uuid }) => settleWaiting(failWaiting.get({ uuid, ...endColumns(end) })!, null));
+      const ended = overdue
+        .all(nowMs)
+        .map(({ uuid }) => settleWaiting(failWaiting.get({ uuid, ...endColumns(end) })!, null));
+      failpoint("expire.before_commit");
+      return ended;
     },
   };
 }
@@ -244,6 +262,7 @@ function prepareProbe(db: Database): Record<string, Write> {
   return {
     probeStore: (nowMs: number) => {
       probe.run(nowMs);
+      failpoint("probe.before_commit");
     },
   };
 }

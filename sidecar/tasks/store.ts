@@ -196,6 +196,13 @@ export interface OpenOptions {
   readonly range?: { readonly start: number; readonly end: number };
 }
 
+/** How long a full disk is waited for. */
+export interface Patience {
+  readonly forMs: number;
+  /** Ends the wait with DISK_FULL. */
+  readonly signal: AbortSignal;
+}
+
 /** Files above 64 KiB: durable (fsync of file and folder) before the call that wrote them resolves. */
 export interface BlobStore {
   /**
@@ -203,11 +210,12 @@ export interface BlobStore {
    * @param maxBytes above it: BODY_TOO_LARGE, nothing kept
    * What the source throws is passed on, and nothing is kept. The source stays its owner's to end.
    * @param idleTimeoutMs silence above it: BODY_TIMEOUT, nothing kept
+   * @param whenFull what a full disk means for bytes that cannot be had again: the source waits until there is space. Default: DISK_FULL at once
    */
   write(
     kind: "payload" | "result",
     source: AsyncIterable<Buffer>,
-    options: { maxBytes: number; idleTimeoutMs: number },
+    options: { maxBytes: number; idleTimeoutMs: number; whenFull?: Patience },
   ): Promise<StoredBody>;
   /**
    * Opens what was stored, or a part of it.
