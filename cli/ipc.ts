@@ -21,6 +21,13 @@ export interface FollowingMessage {
   readonly type: "following";
 }
 
+/** The sidecar's event loop turns; said every {@link BEAT_MS} once it serves. */
+export interface BeatMessage {
+  readonly type: "beat";
+}
+
+export const BEAT_MS = 1_000;
+
 /** A child cannot start, and why; it exits right after. */
 export interface FailedMessage {
   readonly type: "failed";
@@ -56,5 +63,12 @@ export interface MetricsAnswer extends MetricsQuestion {
   readonly text: string;
 }
 
-export type FromChild = HelloMessage | ReadyMessage | FollowingMessage | FailedMessage | MetricsQuestion | MetricsReply;
+export type FromChild =
+  | HelloMessage
+  | ReadyMessage
+  | FollowingMessage
+  | BeatMessage
+  | FailedMessage
+  | MetricsQuestion
+  | MetricsReply;
 export type ToChild = ConfigMessage | MetricsRequest | MetricsAnswer;

@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import type { Logger } from "../core/runtime/logger.js";
 import type { FailedMessage, FromChild, ReadyMessage, ToChild } from "./ipc.js";
 import { decideRestart } from "./restart-policy.js";
+import { Watchdog } from "./watchdog.js";
 
 export interface PartOptions {
   /** `sidecar`, `proxy-1`, … */
@@ -13,6 +14,8 @@ export interface PartOptions {
   readonly greeting: ToChild;
   /** A child that is not ready after this long is killed. */
   readonly startTimeoutMs: number;
+  /** A child that gave signs of life and gives none for this long is killed, and with that started again. */
+  readonly silenceMs: number;
   readonly logger: Logger;
   /** Called each time the child has become ready. */
   readonly onReady: (message: ReadyMessage) => void;
@@ -26,6 +29,7 @@ export class Part {
   readonly #options: PartOptions;
   #child: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
+  readonly #watchdog: Watchdog;
   #startedAtMs = 0;
   #deaths = 0;
   #isReady = false;
@@ -37,6 +41,12 @@ export class Part {
 
   constructor(options: PartOptions) {
     this.#options = options;
+    this.#watchdog = new Watchdog(options.silenceMs, () => {
+      const { name, logger, silenceMs } = options;
+      logger.error({ event: "hung", part: name, durationMs: silenceMs }, "no sign of life; killing it");
+      // Only its end starts the next one: there are never two.
+      this.signal("SIGKILL");
+    });
   }
 
   get name(): string {
@@ -93,7 +103,7 @@ export class Part {
    */
   async stop(deadlineMs: number): Promise<boolean> {
     this.#isStopping = true;
-    clearTimeout(this.#timer);
+    this.#quiet();
     if (this.#child === undefined) return true;
     let endedByItself = true;
     const force = setTimeout(
@@ -113,15 +123,22 @@ export class Part {
   /** Ends the child at once and for good. */
   kill(): void {
     this.#isStopping = true;
-    clearTimeout(this.#timer);
+    this.#quiet();
     this.signal("SIGKILL");
+  }
+
+  #quiet(): void {
+    clearTimeout(this.#timer);
+    this.#watchdog.stop();
   }
 
   #hear(child: ChildProcess, message: FromChild): void {
     if (child !== this.#child) return;
     if (message.type === "hello") this.send(this.#options.greeting);
     else if (message.type === "failed") this.#saidWhy = message;
-    else if (message.type !== "ready") this.#options.onMessage(message);
+    else if (message.type === "beat") {
+      if (!this.#isStopping) this.#watchdog.beat();
+    } else if (message.type !== "ready") this.#options.onMessage(message);
     else if (!this.#isReady && !this.#isStopping) {
       clearTimeout(this.#timer);
       this.#isReady = true;
@@ -132,7 +149,7 @@ export class Part {
 
   #bury(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
     if (child !== this.#child) return;
-    clearTimeout(this.#timer);
+    this.#quiet();
     this.#child = undefined;
     this.#isReady = false;
     for (const resolve of this.#whenGone.splice(0)) resolve();

@@ -16,6 +16,8 @@ export interface ServeOptions {
   readonly exec?: string;
   /** Bound on a child's way to readiness. Default 60_000. */
   readonly startTimeoutMs?: number;
+  /** A sidecar silent for this long is replaced. Default 30_000. */
+  readonly silenceMs?: number;
 }
 
 /** Ctrl-C under `npm start` arrives twice: from the terminal, and again from npm. */
@@ -56,6 +58,7 @@ function supervise(serving: Serving): Promise<ExitCode> {
       config,
       socketPath,
       ...(options.startTimeoutMs === undefined ? {} : { startTimeoutMs: options.startTimeoutMs }),
+      ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
       logger,
       onReady: (status) => {
         const url = urlOf(config.proxy.host, status.port);

@@ -5,6 +5,7 @@ import { createLogger } from "../core/runtime/logger.js";
 import { runSidecar } from "../sidecar/main.js";
 import { configFromSupervisor, ignoreTerminalSignals, isSupervised, runChild } from "./child.js";
 import { type GlobalFlags, loadConfiguration, loadOptionsOf } from "./global-flags.js";
+import { BEAT_MS, type BeatMessage } from "./ipc.js";
 
 /**
  * A sidecar whose supervisor was killed has this long to stop its idle model servers. What still runs is cut: tasks are durable, and a new
@@ -28,8 +29,25 @@ export function sidecar(flags: GlobalFlags): Promise<void> {
       );
     }
     await runSidecar({ loaded, reload: loadOptionsOf(flags), logger });
-    if (isSupervised()) ignoreTerminalSignals(["SIGINT"]);
+    if (isSupervised()) {
+      ignoreTerminalSignals(["SIGINT"]);
+      beat();
+    }
   });
+}
+
+/** Signs of life for the supervisor, until it is gone. One that is stopped itself finds a single one when it goes on. */
+function beat(): void {
+  const message: BeatMessage = { type: "beat" };
+  let isOnItsWay = false;
+  const timer = setInterval(() => {
+    if (isOnItsWay) return;
+    isOnItsWay = true;
+    process.send?.(message, undefined, {}, () => {
+      isOnItsWay = false;
+    });
+  }, BEAT_MS).unref();
+  process.once("disconnect", () => clearInterval(timer));
 }
 
 /** A restarted sidecar must not fail on an edit that a running one would have refused: it falls back to what the supervisor holds. */

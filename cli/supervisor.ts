@@ -19,6 +19,8 @@ export interface SupervisorOptions {
   readonly socketPath: string;
   /** Bound on a child's way to readiness. Default 60_000. */
   readonly startTimeoutMs?: number;
+  /** A sidecar that shows no sign of life for this long hangs, and is replaced. Default 30_000. */
+  readonly silenceMs?: number;
   readonly logger: Logger;
   /** Everything is ready for the first time. */
   readonly onReady: (status: Status) => void;
@@ -36,6 +38,8 @@ export interface Status {
 }
 
 const DEFAULT_START_TIMEOUT_MS = 60_000;
+/** Far beyond what the sidecar's event loop is ever busy for, below what a held caller's proxy waits for it (60 s). */
+const DEFAULT_SILENCE_MS = 30_000;
 /** What stopping may take beyond `proxy.timeouts.drain`: first part for the proxies' own end, the rest for the sidecar's. */
 const PROXY_STOP_MS = 5_000;
 const SIDECAR_STOP_MS = 10_000;
@@ -115,12 +119,13 @@ export class Supervisor {
   }
 
   #part(name: string, start: () => ChildProcess): Part {
-    const { config, logger, startTimeoutMs } = this.#options;
+    const { config, logger, startTimeoutMs, silenceMs } = this.#options;
     const part: Part = new Part({
       name,
       start,
       greeting: { type: "config", config },
       startTimeoutMs: startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS,
+      silenceMs: silenceMs ?? DEFAULT_SILENCE_MS,
       logger,
       onReady: (message) => this.#hearReady(part, message),
       onMessage: (message) => this.#hear(part, message),

@@ -55,7 +55,8 @@ export function faultAt(
   return {
     path: maskCredentials(formatPath(path)),
     value: maskedValue(path, more.value),
-    message,
+    // It may name what was written: a name that is no name may be an address with its password.
+    message: maskCredentials(message),
     source: origin.source,
     where: origin.where,
     ...(origin.line === undefined ? {} : { line: origin.line }),

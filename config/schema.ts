@@ -9,8 +9,9 @@ import { LOG_LEVELS } from "../core/runtime/logger.js";
 import { findInconsistencies } from "./consistency.js";
 import { discovery, proxy } from "./sections/edge.js";
 import { cms, labels, models, tracking } from "./sections/models.js";
+import { redis } from "./sections/redis.js";
 import { registry } from "./sections/registry.js";
-import { LATER, optionalText, SECRET, text } from "./sections/values.js";
+import { LATER, optionalText, text } from "./sections/values.js";
 import { ripper, scheduler, tasks } from "./sections/work.js";
 
 const settings = z.strictObject({
@@ -29,19 +30,7 @@ const settings = z.strictObject({
   models: models.prefault({}).describe("Model servers in general, and how they are deployed"),
   registry: registry.prefault({}).describe("The model registry").meta(LATER),
   tracking: tracking.nullable().default(null).describe("MLflow as Sluice sees it; null: cms.tracking"),
-  redis: z
-    .strictObject({
-      url: z
-        .string()
-        .regex(/^(rediss?|unix):\/\/\S+$/, "must be a redis:// or rediss:// URL")
-        .meta(SECRET)
-        .nullable()
-        .default(null)
-        .describe("Limits shared by several sidecars; null: one sidecar alone")
-        .meta(LATER),
-    })
-    .prefault({})
-    .describe("Redis, for more than one host"),
+  redis: redis.prefault({}).describe("Redis, for more than one sidecar"),
   log: z
     .strictObject({
       level: z

@@ -55,12 +55,15 @@ export const RELOADABLE: readonly string[] = [
   "discovery.probe_interval",
   "discovery.recheck_interval",
   "proxy.aliases",
+  "scheduler.ageing",
   "scheduler.max_concurrent_tasks",
   "scheduler.classes",
   "scheduler.routes",
+  "scheduler.tenants",
   "scheduler.queue.max_tasks",
   "scheduler.queue.max_bytes",
   "tasks.cancel_on_hang_up",
+  "models.rate_limit",
   "log.level",
 ];
 

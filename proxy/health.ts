@@ -21,17 +21,39 @@ export interface HealthAnswer {
 
 export const LIVE: HealthAnswer = { status: 200, contentType: "text/plain; charset=utf-8", body: "ok" };
 
-/** Ready with the sidecar away: light requests flow, heavy ones are refused with a reason. */
-export function readiness(state: HealthState): HealthAnswer {
+/** Ready with the sidecar away, or with parts of it down: light requests flow, heavy ones wait or are refused with a reason. */
+export function readiness(state: HealthState, parts: Readonly<Record<string, string>> = {}): HealthAnswer {
+  const components = {
+    ...parts,
+    proxy: state.isDraining ? "draining" : "healthy",
+    sidecar: state.isSidecarConnected ? (parts.sidecar ?? "healthy") : "unavailable",
+  };
+  const isWhole = Object.values(components).every((each) => each === "healthy");
   const body = {
-    status: state.isDraining ? "draining" : state.isSidecarConnected ? "ready" : "degraded",
-    components: {
-      proxy: state.isDraining ? "draining" : "healthy",
-      sidecar: state.isSidecarConnected ? "healthy" : "unavailable",
-    },
+    status: state.isDraining ? "draining" : isWhole ? "ready" : "degraded",
+    components,
     models: { ready: state.readyModels },
   };
   return json(state.isDraining ? 503 : 200, body);
+}
+
+/** {@link readiness} with the sidecar's own parts by name, as far as it can tell them within a second. */
+export async function readinessOfAll(state: HealthState, sidecar: HttpClient): Promise<HealthAnswer> {
+  if (state.isDraining || !state.isSidecarConnected) return readiness(state);
+  const { body } = await sidecarHealth(sidecar);
+  return readiness(state, componentsIn(body));
+}
+
+type Components = Record<string, string>;
+
+/** From a healthy answer or from bad news; none when it is neither. */
+function componentsIn(text: string): Components {
+  try {
+    const body = JSON.parse(text) as { components?: Components; detail?: { components?: Components } };
+    return body.components ?? body.detail?.components ?? {};
+  } catch {
+    return {};
+  }
 }
 
 /** The sidecar's own `/health`, or CMG's shape of bad news when it cannot tell. Never fails, never takes longer than a second. */

@@ -1,6 +1,6 @@
 /** The routes this process answers itself: health and metrics. */
 import type { MetricObject } from "../core/runtime/metrics.js";
-import { answerHealth, type HealthAnswer, LIVE, metricsAnswer, readiness, sidecarHealth } from "./health.js";
+import { answerHealth, type HealthAnswer, LIVE, metricsAnswer, readinessOfAll, sidecarHealth } from "./health.js";
 import type { ProxyParts } from "./parts.js";
 import { methodNotAllowed } from "./refusals.js";
 import type { OwnRoute } from "./target.js";
@@ -25,7 +25,7 @@ function answerOf(parts: ProxyParts, route: OwnRoute): HealthAnswer | Promise<He
     case "livez":
       return LIVE;
     case "readyz":
-      return readiness(healthState(parts));
+      return readinessOfAll(healthState(parts), parts.client);
     case "health":
       return sidecarHealth(parts.client);
     case "metrics":

@@ -5,7 +5,7 @@
 import { mkdir } from "node:fs/promises";
 import { type LoadedConfig, socketPathOf } from "../config/load.js";
 import type { Config } from "../config/schema.js";
-import { systemClock } from "../core/runtime/clock.js";
+import { type Clock, systemClock } from "../core/runtime/clock.js";
 import { createHttpClient } from "../core/runtime/http.js";
 import { Releasers } from "../core/runtime/lifecycle.js";
 import type { Logger } from "../core/runtime/logger.js";
@@ -16,13 +16,16 @@ import { createModelCatalogue } from "./models/model-catalogue.js";
 import { createAttempts } from "./scheduler/attempt.js";
 import { answerBusy } from "./scheduler/busy.js";
 import { isTraining } from "./scheduler/decide.js";
-import { createDispatcher } from "./scheduler/dispatch.js";
+import { createDispatcher, type Dispatcher } from "./scheduler/dispatch.js";
 import { createForecast } from "./scheduler/forecast.js";
-import { createGate } from "./scheduler/gate.js";
+import { createGate, type Gate } from "./scheduler/gate.js";
 import { createPermits, type PermitSettings } from "./scheduler/limiter.js";
+import type { ClassBudget } from "./scheduler/limiter-entry.js";
+import { createRedisLimiters } from "./scheduler/limiter-redis.js";
 import { createCaller } from "./scheduler/run.js";
 import { createWhy } from "./scheduler/why.js";
 import { openTasks } from "./tasks/open-tasks.js";
+import type { OrderSettings } from "./tasks/store.js";
 
 export interface Sidecar {
   /** Resolves when each static model has been checked once. */
@@ -38,29 +41,37 @@ export async function startSidecar(
   loaded: LoadedConfig,
   logger: Logger,
   onDeath: (error: Error) => void,
+  clock: Clock = systemClock,
 ): Promise<Sidecar> {
   const releasers = new Releasers();
   try {
-    return await start(loaded.config, logger, onDeath, releasers);
+    return await start({ initial: loaded.config, logger, onDeath, clock }, releasers);
   } catch (error) {
     await releasers.stop(Date.now() + 5_000).catch(() => undefined);
     throw error;
   }
 }
 
-async function start(
-  initial: Config,
-  logger: Logger,
-  onDeath: (error: Error) => void,
-  releasers: Releasers,
-): Promise<Sidecar> {
+interface StartOptions {
+  readonly initial: Config;
+  readonly logger: Logger;
+  readonly onDeath: (error: Error) => void;
+  readonly clock: Clock;
+}
+
+async function start({ initial, logger, onDeath, clock }: StartOptions, releasers: Releasers): Promise<Sidecar> {
   let config = initial;
   const listeners = new Set<() => void>();
-  const clock = systemClock;
   const dataDir = config.data_dir;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
 
-  const { store, blobs } = await openTasks({ dataDir, bounds: () => boundsOf(config), logger, onDeath });
+  const { store, blobs } = await openTasks({
+    dataDir,
+    bounds: () => boundsOf(config),
+    order: () => orderOf(config),
+    logger,
+    onDeath,
+  });
   releasers.push("task store", () => store.close());
 
   const http = createHttpClient();
@@ -71,7 +82,13 @@ async function start(
   await catalogue.start();
 
   const metrics = createSidecarMetrics(store);
-  const permits = createPermits(permitSettings(config));
+  const { url: redisUrl, prefix } = config.redis;
+  const shared =
+    redisUrl === null
+      ? null
+      : createRedisLimiters({ url: redisUrl, prefix, clock, logger: logger.child("sidecar.redis") });
+  const permits = createPermits(permitSettings(config), { clock, ...(shared === null ? {} : { limiters: shared }) });
+  releasers.push("permits", () => permits.stop());
   const forecast = createForecast({ store, catalogue, clock, limits: () => permitSettings(config) });
   releasers.push("forecast", async () => forecast.stop());
   const { connect, response, idle } = config.proxy.timeouts;
@@ -91,7 +108,7 @@ async function start(
     trackingUri: () => (config.tracking ?? config.cms.tracking).uri,
   });
   const startTimeoutMs = () => config.models.deployment.auto.health_check_timeout;
-  const dispatcher = createDispatcher({
+  const dispatcher: Dispatcher = createDispatcher({
     store,
     catalogue,
     permits,
@@ -99,12 +116,16 @@ async function start(
     clock,
     logger: schedulerLogger,
     observer: metrics,
-    routes: () => config.scheduler.routes,
+    settings: () => config.scheduler,
+    gateUrgency: () => gate.urgency(),
     startTimeoutMs,
   });
-  const gate = createGate({
+  const gate: Gate = createGate({
     catalogue,
     permits,
+    clock,
+    ageingMs: () => config.scheduler.ageing,
+    taskUrgency: dispatcher.urgency,
     startTimeoutMs,
     priorityOf: (className, asked) => priorityIn(config, className, asked),
     maxWaiting: () => config.scheduler.queue.max_tasks,
@@ -138,6 +159,7 @@ async function start(
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
+      ...(shared === null ? {} : { healthChecks: { redis: shared.probe } }),
       logger,
       metrics,
       clock,
@@ -169,13 +191,34 @@ function boundsOf(config: Config): { maxTasks: number; maxBytes: number } {
   return { maxTasks: config.scheduler.queue.max_tasks, maxBytes: config.scheduler.queue.max_bytes };
 }
 
-function permitSettings(config: Config): PermitSettings {
-  const budgets = new Map<string, { amount: number; refreshMs: number }>();
-  for (const [name, { reservoir }] of Object.entries(config.scheduler.classes)) {
-    if (reservoir !== null) budgets.set(name, { amount: reservoir.amount, refreshMs: reservoir.refresh });
-  }
-  return { maxConcurrentTasks: config.scheduler.max_concurrent_tasks, budgets };
+function orderOf({ scheduler }: Config): OrderSettings {
+  const { ageing, tenants } = scheduler;
+  return {
+    ageingMs: ageing,
+    weightOf: (tenant) => (tenant !== null && Object.hasOwn(tenants, tenant) ? tenants[tenant]!.weight : 1),
+  };
 }
+
+function permitSettings(config: Config): PermitSettings {
+  const budgets = new Map<string, ClassBudget>();
+  for (const [name, { reservoir }] of Object.entries(config.scheduler.classes)) {
+    if (reservoir !== null) budgets.set(name, budgetOf(reservoir));
+  }
+  const entries = [...config.discovery.static, ...config.discovery.process];
+  const own = new Map(entries.map(({ name, rate_limit }) => [name, rate_limit ?? config.models.rate_limit]));
+  const rateOf = (model: string) => {
+    const rate = own.get(model) ?? config.models.rate_limit;
+    return rate === null ? null : { amount: rate.amount, perMs: rate.per };
+  };
+  return { maxConcurrentTasks: config.scheduler.max_concurrent_tasks, budgets, rateOf };
+}
+
+function budgetOf({ amount, refresh, increase }: Reservoir): ClassBudget {
+  if (increase === null) return { amount, refreshMs: refresh! };
+  return { amount, increase: { amount: increase.amount, everyMs: increase.every, maximum: increase.maximum } };
+}
+
+type Reservoir = NonNullable<Config["scheduler"]["classes"][string]["reservoir"]>;
 
 function priorityIn(config: Config, className: string, asked: number | null): number {
   const settings = config.scheduler.classes[className];

@@ -13,7 +13,7 @@ export interface Upstream {
 /** Missing servers answer undefined: the report says so. */
 export type StartPeer = (upstream: Upstream, folder: string) => Promise<Peer | undefined>;
 
-function findProgram(name: string): string | undefined {
+export function findProgram(name: string): string | undefined {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
   return folders
     .map((folder) => join(folder, name))

@@ -26,6 +26,8 @@ export interface SluiceOptions {
   readonly concurrency?: number;
   /** Where the data folder is made. */
   readonly folder: string;
+  /** One that is there already; it is not removed. */
+  readonly dataDir?: string;
 }
 
 interface Ready {
@@ -40,7 +42,7 @@ export async function startSluice(options: SluiceOptions): Promise<SluicePeer> {
   const home = mkdtempSync(join(options.folder, "sluice-"));
   const concurrency = options.concurrency ?? 4;
   const config = {
-    data_dir: join(home, "data"),
+    data_dir: options.dataDir ?? join(home, "data"),
     proxy: { host: "127.0.0.1", workers: options.workers },
     discovery: {
       static: [{ name: "bench", url: `http://127.0.0.1:${options.upstreamPort}`, concurrency }],

@@ -25,7 +25,7 @@ export function describeMachine(): Machine {
 export const formatMachine = (machine: Machine) =>
   `${machine.date.slice(0, 10)}, ${machine.cpu}, ${machine.memoryGib} GiB, ${machine.system}, Node ${machine.node}`;
 
-/** On stderr, and only when that is a terminal. */
+/** On stderr: a bar on a terminal, a line per step elsewhere. */
 export class Progress {
   readonly #bar = new SingleBar({ format: "{bar} {value}/{total} {what}", clearOnComplete: true, noTTYOutput: false });
 
@@ -34,7 +34,8 @@ export class Progress {
   }
 
   step(what: string): void {
-    this.#bar.increment(1, { what });
+    if (process.stderr.isTTY) this.#bar.increment(1, { what });
+    else process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${what}\n`);
   }
 
   stop(): void {

@@ -9,6 +9,7 @@ import {
   modelName,
   optionalText,
   port,
+  rateLimit,
   size,
   template,
   text,
@@ -57,6 +58,7 @@ const staticModel = z.strictObject({
   name: modelName().describe("Name under /models/"),
   url: url().describe("Base URL of the model server"),
   concurrency: count().nullable().default(null).describe("Queued or gated calls at a time; null: models.concurrency"),
+  rate_limit: rateLimit().describe("How often it is called; null: models.rate_limit"),
 });
 
 const processModel = z.strictObject({
@@ -78,6 +80,7 @@ const processModel = z.strictObject({
     .meta(LATER),
   follow: optionalText().describe("Registry version or alias to follow").meta(LATER),
   concurrency: count().nullable().default(null).describe("Queued or gated calls at a time; null: models.concurrency"),
+  rate_limit: rateLimit().describe("How often it is called; null: models.rate_limit"),
 });
 
 export const discovery = z.strictObject({

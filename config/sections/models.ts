@@ -1,6 +1,18 @@
 /** `models`, `cms`, `labels` and `tracking`: CogStack Model Gateway's own keys under its own paths, and ours beside them. */
 import { z } from "zod";
-import { command, count, duration, LATER, LONGEST_AGE_MS, port, secret, template, text, variables } from "./values.js";
+import {
+  command,
+  count,
+  duration,
+  LATER,
+  LONGEST_AGE_MS,
+  port,
+  rateLimit,
+  secret,
+  template,
+  text,
+  variables,
+} from "./values.js";
 
 const auto = z.strictObject({
   health_check_timeout: duration(1).prefault("5m").describe("A start may take this long"),
@@ -26,6 +38,9 @@ const manual = z.strictObject({
 
 export const models = z.strictObject({
   concurrency: count().default(1).describe("Queued or gated calls one model server gets at a time"),
+  rate_limit: rateLimit().describe(
+    "How often one model server is called; CMS's own 180, 90 and 10 a minute act as 90, 45 and 5; null: learned from its 429s",
+  ),
   deployment: z
     .strictObject({
       driver: z

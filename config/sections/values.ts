@@ -74,6 +74,18 @@ export const SECRET = { secret: true } as const;
 export const LATER = { later: true } as const;
 export const secret = () => z.string().meta(SECRET);
 
+/** How often a model server may be called. */
+export const rateLimit = () =>
+  z
+    .strictObject({
+      amount: count()
+        .max(10_000)
+        .describe("Queued and gated calls in any span of this length; trainings are not counted"),
+      per: duration(100, DAY_MS).prefault("60s").describe("That span: a moving window, as CMS counts"),
+    })
+    .nullable()
+    .default(null);
+
 export const modelName = () =>
   z
     .string()

@@ -1,20 +1,37 @@
 /** `scheduler`, `tasks` and `ripper`: how heavy work is ordered, bounded and cleared away. */
 import { z } from "zod";
 import { DEFAULT_ROUTES, ROUTE_MODES } from "../../core/contract/routes.js";
-import { count, duration, LATER, LONGEST_AGE_MS, priority, size } from "./values.js";
+import { count, duration, LONGEST_AGE_MS, priority, size } from "./values.js";
+
+const reservoir = z
+  .strictObject({
+    amount: count().describe("Starts there are at first, and with refresh after each one"),
+    refresh: duration(1)
+      .nullable()
+      .default(null)
+      .describe("How often the amount is made full again, in steps of 250 ms; null: increase instead"),
+    increase: z
+      .strictObject({
+        amount: count().describe("Starts added each time"),
+        every: duration(1).describe("How often they are added, in steps of 250 ms"),
+        maximum: count().describe("Never more than these are saved up"),
+      })
+      .nullable()
+      .default(null)
+      .describe("Adds starts bit by bit; null: refresh instead"),
+  })
+  .refine((value) => (value.refresh === null) !== (value.increase === null), {
+    error: "needs either refresh or increase",
+  });
 
 const schedulerClass = z.strictObject({
   priority: priority().describe("0 (most urgent) to 9"),
   bounds: z.tuple([priority(), priority()]).default([0, 9]).describe("X-Sluice-Priority is clamped to these"),
   deadline: duration(1, LONGEST_AGE_MS).nullable().default(null).describe("How long a task may wait; null: for ever"),
-  reservoir: z
-    .strictObject({
-      amount: count().describe("Starts allowed per refresh"),
-      refresh: duration(1).describe("When the amount is full again"),
-    })
+  reservoir: reservoir
     .nullable()
     .default(null)
-    .describe("The class's budget; null: none"),
+    .describe("The class's budget of starts; needs either refresh or increase; null: none"),
 });
 
 /** Always there; an entry of the same name takes the place of one. */
@@ -45,7 +62,20 @@ export const scheduler = z.strictObject({
     .default({})
     .transform((given) => ({ ...DEFAULT_ROUTES, ...given }))
     .describe("Which requests are queued or gated, by path below the model; added to the default table"),
-  ageing: duration(1_000).prefault("60s").describe("A waiting task gains one rank per this").meta(LATER),
+  ageing: duration(1_000)
+    .prefault("60s")
+    .describe(
+      "What waits gains one rank per this, until it stands beside the most urgent; nothing is passed over for 9 of these",
+    ),
+  tenants: z
+    .record(
+      z.string().regex(/^[\w.@-]{1,64}$/, "must be 1 to 64 letters, digits or the characters _ . @ -"),
+      z.strictObject({
+        weight: z.number().min(0.01).max(100).default(1).describe("Starts relative to a tenant of weight 1"),
+      }),
+    )
+    .default({})
+    .describe("Shares of the tenants that X-Sluice-Tenant names; who is not listed has weight 1"),
   queue: z
     .strictObject({
       max_tasks: count().default(100_000).describe("Tasks that may wait"),

@@ -130,6 +130,11 @@ export function asSluiceError(caught: unknown): SluiceError {
   if (caught instanceof SluiceError) return caught;
   if (isDiskFull(caught))
     return new SluiceError("DISK_FULL", "the data folder's disk is full", { cause: caught, retryAfterMs: 10_000 });
+  if (isDiskFault(caught))
+    return new SluiceError("STORE_FAILED", "the data folder cannot be read or written", {
+      cause: caught,
+      retryAfterMs: 5_000,
+    });
   return new SluiceError("INTERNAL", "an unexpected fault", { cause: caught });
 }
 
@@ -137,4 +142,10 @@ export function asSluiceError(caught: unknown): SluiceError {
 export function isDiskFull(caught: unknown): boolean {
   const code = (caught as { code?: unknown } | null)?.code;
   return code === "ENOSPC" || code === "EDQUOT" || code === "SQLITE_FULL";
+}
+
+/** True for a disk that fails, as the operating system or SQLite says it. */
+function isDiskFault(caught: unknown): boolean {
+  const code = String((caught as { code?: unknown } | null)?.code);
+  return code === "EIO" || code === "EROFS" || code.startsWith("SQLITE_");
 }

@@ -4,6 +4,7 @@
  * Inert unless armed: one comparison. `cli/` arms them from `SLUICE_FAILPOINTS`, e.g.
  * `insert.before_commit=kill@3,blob.after_rename=throw:ENOSPC`. Actions: `kill` (SIGKILL to this very process), `throw:CODE` (an
  * error with that `code`), `delay:ms` (blocks the thread: a disk that hangs). `@n` means the n-th pass alone, else every pass.
+ * The names are in `failpoint-list.ts`.
  */
 
 type Action =
@@ -57,11 +58,34 @@ function parse(spec: string): Map<string, Armed> {
   return places;
 }
 
+/** Under this name a test hears, from any thread, which place acted (and `armed`). */
+export const FAILPOINT_CHANNEL = "sluice.failpoints";
+/** Under this name a test arms the threads that {@link followArming}. */
+export const ARMING_CHANNEL = "sluice.failpoints.arm";
+
+/** A thread that was armed at its start takes over what a test arms later; another one stays as it is. */
+export function followArming(): void {
+  if (armed === null) return;
+  const channel = new BroadcastChannel(ARMING_CHANNEL);
+  channel.onmessage = (message) => {
+    armFailpoints((message as { data: string }).data);
+    tell("armed");
+  };
+  channel.unref();
+}
+
+function tell(name: string): void {
+  const channel = new BroadcastChannel(FAILPOINT_CHANNEL);
+  channel.postMessage(name);
+  channel.close();
+}
+
 function act(name: string, places: Map<string, Armed>): void {
   const place = places.get(name);
   if (place === undefined) return;
   place.passes += 1;
   if (place.pass !== null && place.passes !== place.pass) return;
+  tell(name);
   const { action } = place;
   if (action.kind === "kill") {
     process.kill(process.pid, "SIGKILL");

@@ -6,7 +6,7 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { asSluiceError, isDiskFull, SluiceError } from "../../core/contract/errors.js";
-import { armFailpoints, failpoint } from "../../core/runtime/failpoints.js";
+import { armFailpoints, failpoint, followArming } from "../../core/runtime/failpoints.js";
 import { type Database, openForWriting, type Statement } from "./open.js";
 import type { PrepareWrites, Write, WriteCall, WriteFault, WriteReply, WriterSetup } from "./writer-messages.js";
 
@@ -23,6 +23,7 @@ interface Connection {
 const setup = workerData as WriterSetup;
 const port = parentPort!;
 armFailpoints(setup.failpoints);
+followArming();
 const modules = await Promise.all(
   setup.modules.map(async (url) => ((await import(url)) as { prepareWrites: PrepareWrites }).prepareWrites),
 );
@@ -48,7 +49,7 @@ port.on("message", (first: WriteCall | "close") => {
 port.postMessage("ready");
 
 function connect(): Connection {
-  const db = openForWriting(setup.file);
+  const db = openForWriting(setup.file, "db.write");
   return {
     db,
     writes: Object.assign({}, ...modules.map((prepare) => prepare(db))),
@@ -72,6 +73,7 @@ function runBatch(calls: readonly WriteCall[]): WriteReply[] {
     const replies = calls.map((call) => runCall(open, call));
     failpoint("writer.before_commit");
     db.exec("COMMIT");
+    failpoint("writer.after_commit");
     return replies;
   } catch (caught) {
     // Nothing of this batch is durable. A fresh connection next time leaves nothing of the fault behind.

@@ -11,6 +11,7 @@
  * | ready | checked: refused three times, silent over 200 s | unreachable |
  * | ready, unreachable | exited | absent: the next request starts it |
  * | starting, ready, unreachable | stop-asked | draining |
+ * | draining | wanted while something still holds it | what it was before: the stop is called off |
  * | draining | drained, then stopped | absent, or starting when it was wanted meanwhile |
  *
  * Events that carry `run` tell of one particular run of the server; those of an earlier run change nothing.
@@ -44,6 +45,8 @@ export interface Life {
   readonly health: Health;
   /** A request came while it was draining, or while a found server had not answered yet. */
   readonly wantedAgain: boolean;
+  /** While it drains, what it was before; null once it is being ended, too late to call that off. */
+  readonly before: "starting" | "ready" | "unreachable" | null;
   /** Why it is `failed` or `unreachable`. */
   readonly problem: string | null;
 }
@@ -56,12 +59,13 @@ export const UNBORN: Life = {
   probeDelayMs: 0,
   health: WELL,
   wantedAgain: false,
+  before: null,
   problem: null,
 };
 
 export type LifeEvent =
-  /** A request needs it. */
-  | { readonly type: "wanted" }
+  /** A request needs it. `held`: something holds a lease on it. */
+  | { readonly type: "wanted"; readonly held: boolean }
   /** It runs already: a static server, a container, a process left by an earlier sidecar. */
   | { readonly type: "found" }
   /** The start action worked: its program runs, whether or not it answers. */
@@ -246,18 +250,30 @@ function recheck(life: Life, outcome: CheckOutcome, now: number, rules: LifeRule
 }
 
 function startDraining(life: Life): Step {
+  const before = life.state as NonNullable<Life["before"]>;
   return {
-    life: { ...life, state: "draining", startBy: null, wantedAgain: false, problem: null },
+    life: { ...life, state: "draining", before, startBy: null, wantedAgain: false, problem: null },
     actions: [{ do: "drain" }],
+  };
+}
+
+function callOff(life: Life, state: NonNullable<Life["before"]>, now: number, rules: LifeRules): Step {
+  const startBy = state === "starting" && rules.startable ? now + rules.startTimeoutMs : null;
+  const check: LifeAction = { do: "check", run: life.run, afterMs: 0 };
+  return {
+    life: { ...life, state, before: null, startBy },
+    actions: state === "ready" ? [{ do: "tell", what: "ready" }, check] : [check],
   };
 }
 
 function whileDraining(life: Life, event: LifeEvent, now: number, rules: LifeRules): Step {
   switch (event.type) {
     case "wanted":
+      // What waits for it holds it, so its end would never come and the waiting would never end.
+      if (event.held && life.before !== null) return callOff(life, life.before, now, rules);
       return stay({ ...life, wantedAgain: rules.startable });
     case "drained":
-      return { life, actions: [{ do: "stop", run: life.run }] };
+      return { life: { ...life, before: null }, actions: [{ do: "stop", run: life.run }] };
     case "exited":
     case "stopped":
       return life.wantedAgain ? begin(life, now, rules) : stay({ ...UNBORN, run: life.run });

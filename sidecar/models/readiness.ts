@@ -1,4 +1,5 @@
 /** Asks a model server whether it is ready. */
+import type { Clock } from "../../core/runtime/clock.js";
 import { below, type HttpClient } from "../../core/runtime/http.js";
 import type { CheckOutcome } from "./reachability.js";
 
@@ -10,18 +11,33 @@ export const CHECK_TIMEOUT_MS = 5_000;
  * 401 is good enough. Never throws.
  * @param url base URL without trailing slash
  */
-export async function checkReadiness(http: HttpClient, url: string, signal: AbortSignal): Promise<CheckOutcome> {
-  const bound = AbortSignal.any([signal, AbortSignal.timeout(CHECK_TIMEOUT_MS)]);
+export async function checkReadiness(
+  http: HttpClient,
+  url: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<CheckOutcome> {
+  const bound = new AbortController();
+  const end = () => bound.abort(new Error("the check is over"));
+  const cancel = clock.after(CHECK_TIMEOUT_MS, end);
+  signal.addEventListener("abort", end, { once: true });
   try {
-    for (const path of ["/healthz", "/readyz"]) {
-      const status = await statusOf(http, url, path, bound);
-      if (status === 404) return isInfoGood(await statusOf(http, url, "/info", bound)) ? "ready" : "unready";
-      if (!isGood(status)) return "unready";
-    }
-    return "ready";
+    return await check(http, url, bound.signal);
   } catch (caught) {
     return isRefusal(caught) ? "refused" : "silent";
+  } finally {
+    cancel();
+    signal.removeEventListener("abort", end);
   }
+}
+
+async function check(http: HttpClient, url: string, signal: AbortSignal): Promise<CheckOutcome> {
+  for (const path of ["/healthz", "/readyz"]) {
+    const status = await statusOf(http, url, path, signal);
+    if (status === 404) return isInfoGood(await statusOf(http, url, "/info", signal)) ? "ready" : "unready";
+    if (!isGood(status)) return "unready";
+  }
+  return "ready";
 }
 
 async function statusOf(http: HttpClient, url: string, path: string, signal: AbortSignal): Promise<number> {

@@ -124,7 +124,7 @@ export class ModelServer {
     if (signal?.aborted) throw new SluiceError("CLIENT_GONE", "the caller went away");
     const waiting = this.#wait(waitMs, signal);
     // What an earlier sidecar left is looked for first, and ending it may take longer than this caller waits.
-    void this.#begun.then(() => this.#apply({ type: "wanted" }));
+    void this.#begun.then(() => this.#apply({ type: "wanted", held: this.#options.isHeld() }));
     await waiting;
     return this.entry;
   }
@@ -132,17 +132,14 @@ export class ModelServer {
   #wait(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (settle: () => void) => {
-        clearTimeout(timer);
+        cancel();
         signal?.removeEventListener("abort", onAbort);
         this.#waiters.delete(waiter);
         settle();
       };
       const waiter: Waiter = { resolve: () => end(resolve), reject: (cause) => end(() => reject(cause)) };
       const onAbort = () => waiter.reject(new SluiceError("CLIENT_GONE", "the caller went away"));
-      const timer = setTimeout(
-        () => waiter.reject(this.#notReadyError()),
-        Math.min(Math.max(waitMs, 0), 2_147_483_647),
-      );
+      const cancel = this.#options.clock.after(waitMs, () => waiter.reject(this.#notReadyError()));
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#waiters.add(waiter);
     });
@@ -241,7 +238,8 @@ export class ModelServer {
   async #check(run: number): Promise<void> {
     if (this.#isChecking || this.#url === null || run !== this.#life.run) return;
     this.#isChecking = true;
-    const outcome = await checkReadiness(this.#options.http, this.#url, this.#closed.signal);
+    const { http, clock } = this.#options;
+    const outcome = await checkReadiness(http, this.#url, clock, this.#closed.signal);
     this.#isChecking = false;
     this.#apply({ type: "checked", run, outcome });
     // A check of an earlier run kept the present one from beginning its own.

@@ -91,6 +91,7 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       if (entry?.state !== "ready" || entry.url === null) return await requeue(task, NOT_READY_PAUSE_MS, null, signal);
       const result = await send(task, payload, entry.url, signal);
       if (result === null) return;
+      if (result.kind === "answer" && result.answer.status === 429) permit.refused(retryAfterOf(result.answer));
       if (result.kind === "answer" && isTraining(task.task) && result.answer.status === 202) {
         permit.releaseCall();
         return await accept(task, result.answer, signal);
@@ -279,7 +280,6 @@ export function createAttempts(options: AttemptsOptions): Attempts {
       { event: "late_answer", taskId: task.uuid, model: task.model, attempt: task.attempt },
       "an older attempt's answer was refused",
     );
-    if (outcome.answer !== null) await discard(outcome.answer.body);
   }
 
   async function requeue(task: TaskRow, pauseMs: number, note: string | null, signal: AbortSignal): Promise<void> {

@@ -12,20 +12,40 @@ import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { Claim, LaneBacklog, TaskStore } from "../tasks/store.js";
 import { type AttemptObserver, type Attempts, failedOutcome } from "./attempt.js";
-import { decideModelStep, isTraining, LOWEST_PRIORITY, planPermits, trainingClasses } from "./decide.js";
+import {
+  decideModelStep,
+  isStartDue,
+  isTraining,
+  LOWEST_PRIORITY,
+  planPermits,
+  type RankedLine,
+  rankLines,
+  type StartQuestion,
+  trainingClasses,
+} from "./decide.js";
 import type { Permit, Permits } from "./limiter.js";
 
 export interface DispatcherOptions {
   readonly store: TaskStore;
   readonly catalogue: ModelCatalogue;
-  readonly permits: Permits;
+  readonly permits: Omit<Permits, "state">;
   readonly attempts: Attempts;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: Pick<AttemptObserver, "completed">;
-  readonly routes: () => RouteTable;
+  /** Read at every step. */
+  readonly settings: () => SchedulerSettings;
+  /** The most urgent priority among gated requests that wait for a permit, Infinity when none does. */
+  readonly gateUrgency: () => number;
   /** Bound on one start of a model; also how long tasks of a vanished model wait for it to come back. */
   readonly startTimeoutMs: () => number;
+}
+
+/** As configured under `scheduler`. */
+export interface SchedulerSettings {
+  readonly routes: RouteTable;
+  readonly ageing: number;
+  readonly max_concurrent_tasks: number;
 }
 
 export interface Dispatcher {
@@ -38,6 +58,8 @@ export interface Dispatcher {
    * @param arriving settles when it is there, or refused; {@link Dispatcher.wake} is still to be called then
    */
   anticipate(model: string, className: string, priority: number, arriving: Promise<unknown>): void;
+  /** The most urgent priority among tasks that may start, when it was last looked; Infinity when none may. */
+  urgency(): number;
   /** Stops dispatching, waits for what runs until the deadline, then lets go: it is taken up again at the next start. */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -50,7 +72,7 @@ const STORE_PAUSE_MS = 1_000;
 interface Lane {
   readonly model: string;
   readonly class: string;
-  /** Permit requests waiting in the limiter, by priority. */
+  /** Permit requests waiting in the limiter, by rank. */
   readonly outstanding: number[];
 }
 
@@ -63,8 +85,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const waitingLeases = new Map<string, () => void>();
   const running = new Set<Promise<void>>();
   const abort = new AbortController();
+  let urgency = Number.POSITIVE_INFINITY;
+  /** Attempts under way. */
+  let calling = 0;
   let scheduled = false;
   let stopped = false;
+  /** While claims fail (a full disk), by {@link Clock.elapsed}. */
+  let pausedUntilMs = Number.NEGATIVE_INFINITY;
   let cancelTimer = () => {};
   let unsubscribe = () => {};
 
@@ -85,13 +112,17 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const expired = await expireOverdue(nowMs);
       if (expired > 0)
         logger.info({ event: "tasks_expired", count: expired }, "tasks passed their deadline while they waited");
-      nextMs = Math.min(nextMs, planModels(store.backlog(nowMs), nowMs), store.nextDeadlineMs() ?? nextMs);
+      const pauseMs = pausedUntilMs - clock.elapsed();
+      const dueMs = pauseMs > 0 ? nowMs + pauseMs : planModels(store.backlog(nowMs), nowMs);
+      nextMs = Math.min(nextMs, dueMs, store.nextDeadlineMs() ?? nextMs);
     } catch (cause) {
       logger.error({ err: cause, code: asSluiceError(cause).code }, "the task store cannot be read; trying again");
       nextMs = nowMs + STORE_PAUSE_MS;
     }
     cancelTimer();
-    if (!stopped) cancelTimer = clock.after(Math.max(1, nextMs - clock.now()), wake);
+    // The clock may have been set back since: never longer than the safety wake-up.
+    const pauseMs = Math.min(Math.max(1, nextMs - clock.now()), SAFETY_WAKE_MS);
+    if (!stopped) cancelTimer = clock.after(pauseMs, wake);
   }
 
   async function expireOverdue(nowMs: number): Promise<number> {
@@ -106,38 +137,57 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return expired.length;
   }
 
-  /** @returns the epoch time at which something becomes due by itself */
+  /** @returns the epoch time at which something changes by itself: a task becomes due, a line gains a rank */
   function planModels(backlog: readonly LaneBacklog[], nowMs: number): number {
-    let nextMs = Number.POSITIVE_INFINITY;
-    const byModel = groupBy(backlog, (each) => each.model);
-    for (const [model, groups] of byModel) {
-      for (const { nextDueMs } of groups) nextMs = Math.min(nextMs, nextDueMs ?? Number.POSITIVE_INFINITY);
+    const { ageing } = options.settings();
+    const ranked = rankLines(backlog, { nowMs, ageingMs: ageing, gateUrgency: options.gateUrgency() });
+    const { lines, nextLiftMs } = ranked;
+    urgency = ranked.urgency;
+    const loadedRank = bestRank(lines.filter((each) => catalogue.get(each.model)?.state === "ready"));
+    for (const [model, ofModel] of groupBy(lines, (each) => each.model))
+      planModel(model, ofModel, { nowMs, loadedRank });
+    keepLeases(new Set(backlog.map((each) => each.model)));
+    return Math.min(nextLiftMs, ...backlog.map((each) => each.nextDueMs ?? Number.POSITIVE_INFINITY));
+  }
+
+  /** A model that something waits for stays. */
+  function keepLeases(waitedFor: ReadonlySet<string>): void {
+    for (const model of waitedFor) {
       if (!waitingLeases.has(model)) waitingLeases.set(model, catalogue.lease(model, "waiting tasks"));
-      if (groups.some((each) => each.due > 0)) planModel(model, groups, nowMs);
     }
     for (const [model, release] of waitingLeases) {
-      if (byModel.has(model)) continue;
+      if (waitedFor.has(model)) continue;
       release();
       waitingLeases.delete(model);
       unknownSinceMs.delete(model);
     }
-    return nextMs;
   }
 
-  function planModel(model: string, groups: readonly LaneBacklog[], nowMs: number): void {
+  function planModel(
+    model: string,
+    lines: readonly RankedLine[],
+    { nowMs, loadedRank }: { nowMs: number; loadedRank: number | null },
+  ): void {
     const entry = catalogue.get(model);
-    if (entry === undefined) unknownSinceMs.set(model, unknownSinceMs.get(model) ?? nowMs);
+    if (entry === undefined) unknownSinceMs.set(model, unknownSinceMs.get(model) ?? clock.elapsed());
     else unknownSinceMs.delete(model);
-    const unknownMs = nowMs - (unknownSinceMs.get(model) ?? nowMs);
+    const unknownMs = clock.elapsed() - (unknownSinceMs.get(model) ?? clock.elapsed());
     const step = decideModelStep(entry?.state, entry?.onDemand ?? false, unknownMs, options.startTimeoutMs());
-    if (step === "start") track(startModel(model));
+    if (step === "start" && isStartDue(startQuestion(lines, nowMs, loadedRank))) track(startModel(model));
     else if (step === "fail")
       track(failWaiting(model, new SluiceError("MODEL_UNAVAILABLE", `Model '${model}' is not there any more`)));
     else if (step === "dispatch") {
-      for (const [className, lane] of groupBy(groups, (each) => each.class)) {
-        ask(laneOf(model, className), lane, entry?.concurrency ?? 1);
+      for (const [className, ofClass] of groupBy(lines, (each) => each.class)) {
+        ask(laneOf(model, className), ofClass, entry?.concurrency ?? 1);
       }
     }
+  }
+
+  function startQuestion(lines: readonly RankedLine[], nowMs: number, loadedRank: number | null): StartQuestion {
+    const { ageing, max_concurrent_tasks } = options.settings();
+    const oldestMs = Math.min(...lines.map((each) => each.oldestMs ?? nowMs));
+    const hasFreeSlot = calling < max_concurrent_tasks;
+    return { rank: bestRank(lines)!, waitedMs: nowMs - oldestMs, ageingMs: ageing, loadedRank, hasFreeSlot };
   }
 
   function laneOf(model: string, className: string): Lane {
@@ -149,22 +199,25 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return lane;
   }
 
-  function ask(lane: Lane, groups: readonly LaneBacklog[], concurrency: number): void {
-    for (const { priority, count } of planPermits(groups, lane.outstanding, concurrency)) {
-      for (let each = 0; each < count; each++) askOne(lane, priority, concurrency, null);
+  function ask(lane: Lane, lines: readonly RankedLine[], concurrency: number): void {
+    for (const { rank, count } of planPermits(lines, lane.outstanding, concurrency)) {
+      for (let each = 0; each < count; each++) askOne(lane, rank, concurrency, null);
     }
   }
 
   /** @param arriving settles when a task that is on its way to the disk is there, or refused */
-  function askOne(lane: Lane, priority: number, concurrency: number, arriving: Promise<unknown> | null): void {
-    const training = trainingClasses(options.routes()).has(lane.class);
-    lane.outstanding[priority]! += 1;
+  function askOne(lane: Lane, rank: number, concurrency: number, arriving: Promise<unknown> | null): void {
+    const training = trainingClasses(options.settings().routes).has(lane.class);
+    lane.outstanding[rank]! += 1;
     // A task may name its model by address: the permits are the server's.
     const model = catalogue.get(lane.model)?.name ?? lane.model;
     permits
-      .request({ model, class: lane.class, priority, training, concurrency, eager: arriving !== null }, abort.signal)
+      .request(
+        { model, class: lane.class, priority: rank, training, concurrency, eager: arriving !== null },
+        abort.signal,
+      )
       .finally(() => {
-        lane.outstanding[priority]! -= 1;
+        lane.outstanding[rank]! -= 1;
       })
       .then(
         (permit) => track(useTo(lane, training, permit, arriving)),
@@ -176,7 +229,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   function anticipate(model: string, className: string, priority: number, arriving: Promise<unknown>): void {
     const entry = catalogue.get(model);
-    if (stopped || entry?.state !== "ready" || permits.hasBudget(className)) return;
+    if (stopped || clock.elapsed() < pausedUntilMs) return;
+    if (entry?.state !== "ready" || permits.hasBudget(className)) return;
     const lane = laneOf(model, className);
     if (lane.outstanding.some((count) => count > 0)) return;
     askOne(lane, priority, entry.concurrency, arriving);
@@ -196,7 +250,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       }
       if (claim === null) return permit.releaseUnused();
       wake();
-      await attempts.run(claim, permit, abort.signal);
+      // A training holds no call's slot once it was accepted.
+      if (!training) calling += 1;
+      try {
+        await attempts.run(claim, permit, abort.signal);
+      } finally {
+        if (!training) calling -= 1;
+      }
     } finally {
       permit.release();
       wake();
@@ -204,7 +264,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   async function claimFor(lane: Lane, training: boolean): Promise<Claim | null> {
-    return stopped ? null : store.claim(lane.model, claimable(lane, training), clock.now());
+    if (stopped) return null;
+    try {
+      return await store.claim(lane.model, claimable(lane, training), clock.now());
+    } catch (cause) {
+      // It fails for all alike: asked again at once, it would do nothing but fail as fast as it can.
+      pausedUntilMs = clock.elapsed() + STORE_PAUSE_MS;
+      throw cause;
+    }
   }
 
   /**
@@ -213,7 +280,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
    */
   function claimable(lane: Lane, training: boolean): string[] {
     if (permits.hasBudget(lane.class)) return [lane.class];
-    const trainings = trainingClasses(options.routes());
+    const trainings = trainingClasses(options.settings().routes);
     const classes = [...lanes.values()]
       .filter(
         (each) => each.model === lane.model && !permits.hasBudget(each.class) && trainings.has(each.class) === training,
@@ -296,6 +363,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     wake,
     anticipate,
+    urgency: () => urgency,
     async stop(deadlineMs) {
       stopped = true;
       cancelTimer();
@@ -313,6 +381,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       waitingLeases.clear();
     },
   };
+}
+
+function bestRank(lines: readonly RankedLine[]): number | null {
+  return lines.length === 0 ? null : Math.min(...lines.map((each) => each.rank));
 }
 
 function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {

@@ -69,12 +69,23 @@ function explainBudgets(state: WaitState): WaitingFor[] {
       "The limiter's Redis does not answer. What runs goes on; starts resume by themselves when it is back.";
     return [waiting(state, "redis", { what: "Redis", inMs: null, message })];
   }
-  const used = state.permits.budgets.filter(({ left }) => left <= 0);
-  return used.map(({ of, budget }) => {
-    const what = of === "class" ? `the budget of class '${state.task.class}'` : `the rate limit of ${nameOf(state)}`;
-    const message = `All ${budget.amount} starts per ${inWords(budget.refreshMs)} that ${what} allows have been used.`;
-    return waiting(state, of === "class" ? "class_budget" : "rate_limit", { what, inMs: budget.refreshMs, message });
-  });
+  const { budget, rate } = state.permits;
+  const waits: WaitingFor[] = [];
+  if (budget !== null && budget.left <= 0) {
+    const what = `the budget of class '${state.task.class}'`;
+    const { amount, everyMs } = budget.refill;
+    const message = `All starts that ${what} allows have been used; ${amount} come every ${inWords(everyMs)}.`;
+    waits.push(waiting(state, "class_budget", { what, inMs: everyMs, message }));
+  }
+  if (rate.inMs > 0 && !state.training) {
+    const what = `the rate limit of ${nameOf(state)}`;
+    const message =
+      rate.rate === null
+        ? `${nameOf(state)} asked for a pause.`
+        : `${nameOf(state)} takes ${rate.rate.amount} calls per ${inWords(rate.rate.perMs)}.`;
+    waits.push(waiting(state, "rate_limit", { what, inMs: rate.inMs, message }));
+  }
+  return waits;
 }
 
 function explainOrder(state: WaitState): WaitingFor[] {

@@ -5,7 +5,7 @@ import type { ModelCatalogue } from "../models/catalogue.js";
 import type { TaskRow, TaskStore } from "../tasks/store.js";
 import { isTraining } from "./decide.js";
 import { estimateSlotMs, estimateStartMs } from "./estimate.js";
-import type { ClassBudget } from "./limiter.js";
+import { type ClassBudget, refillOf } from "./limiter-entry.js";
 import { Pace, type Run } from "./pace.js";
 
 export interface ForecastOptions {
@@ -67,7 +67,8 @@ export function createForecast(options: ForecastOptions): Forecast {
     const nowMs = clock.elapsed();
     if (task.status === "scheduled") {
       const hadToWait = task.attempt === 1 && clock.now() - task.createdAtMs > NO_WAIT_MS;
-      const refreshMs = limits().budgets.get(task.class)?.refreshMs ?? null;
+      const budget = limits().budgets.get(task.class);
+      const refreshMs = budget === undefined ? null : refillOf(budget).everyMs;
       pace.started(task.uuid, runOf(task, nowMs), { hadToWait, limit: slotsOf(task), refreshMs });
     } else if (task.status === "running") pace.accepted(task.uuid);
     else pace.ended(task.uuid, nowMs, isFinal(task.status) && !TELLS_NOTHING.has(task.reason));
@@ -109,7 +110,7 @@ export function createForecast(options: ForecastOptions): Forecast {
         remainingMs: calls,
         runMs: shared.runMs,
       }),
-      budgets: budget === undefined ? [] : [pace.budget(task.class, budget, nowMs)],
+      budgets: budget === undefined ? [] : [pace.budget(task.class, refillOf(budget), nowMs)],
     };
     return {
       startMs: estimateStartMs(prospect),

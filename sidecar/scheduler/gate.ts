@@ -4,12 +4,18 @@
  */
 import { SluiceError } from "../../core/contract/errors.js";
 import type { GateRequest } from "../../core/contract/internal-api.js";
+import type { Clock } from "../../core/runtime/clock.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
-import type { Permits } from "./limiter.js";
+import type { Permit, PermitRequest, Permits } from "./limiter.js";
+import { nextLiftMs, rankOf } from "./order.js";
 
 export interface GateOptions {
   readonly catalogue: ModelCatalogue;
   readonly permits: Permits;
+  readonly clock: Clock;
+  readonly ageingMs: () => number;
+  /** The most urgent priority among tasks that may start; Infinity when none may. */
+  readonly taskUrgency: () => number;
   readonly priorityOf: (className: string, asked: number | null) => number;
   readonly startTimeoutMs: () => number;
   /** Most requests that may wait at once. */
@@ -22,12 +28,58 @@ export interface Gate {
    * @throws QUEUE_FULL, MODEL_UNKNOWN, MODEL_NOT_READY, MODEL_START_FAILED, SHUTTING_DOWN; the signal's reason when aborted
    */
   acquire(request: GateRequest, signal: AbortSignal): Promise<() => void>;
+  /** The most urgent priority among those that wait for a permit; Infinity when none does. */
+  urgency(): number;
 }
 
 export function createGate(options: GateOptions): Gate {
-  const { catalogue, permits } = options;
+  const { catalogue, permits, clock } = options;
   let waiting = 0;
+  const priorities = new Map<symbol, number>();
+  const urgency = () => Math.min(...priorities.values());
+
+  /**
+   * A request in the limiter cannot be moved up: whoever gains a rank by waiting asks once more, and the first grant counts. What is
+   * granted besides is given back.
+   */
+  async function requestPermit(request: PermitRequest, signal: AbortSignal): Promise<Permit> {
+    signal.throwIfAborted();
+    const me = Symbol(request.model);
+    priorities.set(me, request.priority);
+    const line = { priority: request.priority, oldestMs: clock.now() };
+    const over = new AbortController();
+    const stop = AbortSignal.any([signal, over.signal]);
+    let asked = Number.POSITIVE_INFINITY;
+    let isOver = false;
+    let cancelLift = () => {};
+    try {
+      return await new Promise<Permit>((resolve, reject) => {
+        const use = (permit: Permit) => {
+          if (isOver) return permit.releaseUnused();
+          isOver = true;
+          resolve(permit);
+        };
+        const ask = () => {
+          const [nowMs, ageingMs] = [clock.now(), options.ageingMs()];
+          const best = Math.min(urgency(), options.taskUrgency());
+          const rank = rankOf(line, best, nowMs, ageingMs);
+          if (rank < asked) permits.request({ ...request, priority: rank }, stop).then(use, reject);
+          asked = Math.min(asked, rank);
+          cancelLift = clock.after((nextLiftMs(line, best, nowMs, ageingMs) ?? nowMs + ageingMs) - nowMs, ask);
+        };
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+        ask();
+      });
+    } finally {
+      isOver = true;
+      cancelLift();
+      over.abort(new Error("another request was granted"));
+      priorities.delete(me);
+    }
+  }
+
   return {
+    urgency,
     async acquire(request, signal) {
       const limit = options.maxWaiting();
       if (waiting >= limit) {
@@ -37,7 +89,7 @@ export function createGate(options: GateOptions): Gate {
       const releaseLease = catalogue.lease(request.model, `gate ${request.requestId}`);
       try {
         const entry = await catalogue.ensureReady(request.model, options.startTimeoutMs(), signal);
-        const permit = await permits.request(
+        const permit = await requestPermit(
           {
             model: entry.name,
             class: request.class,

@@ -1,11 +1,16 @@
 /**
- * Permits: how many calls may run, and in which order waiters are let in. The only importer of bottleneck.
+ * Permits: how many calls may run, and in which order waiters are let in.
  *
- * Chained limiters, outermost first: the class's budget (only where it has one), the model's slots, the global slots.
+ * Chained limiters, outermost first: the class's budget (only where it has one), the model's training slot, the model's slots, its rate
+ * (only where it has one, or a refusal taught one), the global slots. They live in this process, or in Redis for several sidecars.
  * The limiter counts; the store keeps the order of tasks. A permit says "one more may run", not which.
  */
-import Bottleneck from "bottleneck";
 import { SluiceError } from "../../core/contract/errors.js";
+import { type Clock, systemClock } from "../../core/runtime/clock.js";
+import { type ClassBudget, type Limiter, type Limiters, type Refill, refillOf } from "./limiter-entry.js";
+import { createLocalLimiters } from "./limiter-local.js";
+import { type Rate, windowMs } from "./rate.js";
+import { createRates, type Turn } from "./rates.js";
 
 /** One granted call. */
 export interface Permit {
@@ -15,6 +20,8 @@ export interface Permit {
   releaseCall(): void;
   /** Gives back everything, the class's budget too: nothing was started with it. */
   releaseUnused(): void;
+  /** The model server refused the call with 429: its rate is learned from that. */
+  refused(retryAfterMs: number | null): void;
 }
 
 export interface PermitRequest {
@@ -30,14 +37,11 @@ export interface PermitRequest {
   readonly eager?: boolean;
 }
 
-export interface ClassBudget {
-  readonly amount: number;
-  readonly refreshMs: number;
-}
-
 export interface PermitSettings {
   readonly maxConcurrentTasks: number;
   readonly budgets: ReadonlyMap<string, ClassBudget>;
+  /** The rate a model's configuration names; default none. */
+  readonly rateOf?: (model: string) => Rate | null;
 }
 
 export interface Slots {
@@ -50,8 +54,10 @@ export interface PermitState {
   readonly global: Slots;
   readonly model: Slots;
   readonly training: Slots;
-  /** A class's budget, or a model's rate limit. */
-  readonly budgets: readonly { readonly of: "class" | "model"; readonly left: number; readonly budget: ClassBudget }[];
+  /** The class's budget; null when it has none. */
+  readonly budget: { readonly left: number; readonly refill: Refill } | null;
+  /** Until the model's rate, configured or learned, lets it be called; the rate is null for a pause the server asked for. */
+  readonly rate: { readonly inMs: number; readonly rate: Rate | null };
 }
 
 export interface Permits {
@@ -60,7 +66,7 @@ export interface Permits {
    * @throws SHUTTING_DOWN after stop(); the signal's reason when aborted
    */
   request(request: PermitRequest, signal?: AbortSignal): Promise<Permit>;
-  /** Takes effect for permits not granted yet. */
+  /** Takes effect for permits not granted yet; a changed budget from its next refill on. */
   reconfigure(settings: PermitSettings): Promise<void>;
   hasBudget(className: string): boolean;
   /** Reads alone; takes and changes nothing. */
@@ -68,61 +74,102 @@ export interface Permits {
   stop(): Promise<void>;
 }
 
-/** Bottleneck refreshes a reservoir in steps of this. */
-const REFRESH_STEP_MS = 250;
+export interface PermitParts {
+  /** Default: in this process. Stopped with the permits. */
+  readonly limiters?: Limiters;
+  readonly clock?: Clock;
+}
 
-export function createPermits(initial: PermitSettings): Permits {
+export function createPermits(initial: PermitSettings, parts: PermitParts = {}): Permits {
+  const { limiters = createLocalLimiters(), clock = systemClock } = parts;
   let settings = initial;
-  let stopped = false;
-  const limiters = new Map<string, Bottleneck>();
-  const all = limiter("global", { maxConcurrent: settings.maxConcurrentTasks });
+  const over = new AbortController();
+  /** Ends the timers of places in shared windows. */
+  const kept = new Set<() => void>();
+  const rateOf = (model: string) => settings.rateOf?.(model) ?? null;
+  const rates = createRates(clock, rateOf);
 
-  function limiter(id: string, options: Bottleneck.ConstructorOptions): Bottleneck {
-    const made = quicken(new Bottleneck(options));
-    limiters.set(id, made);
-    return made;
-  }
+  const all = () => limiters.of("global", { maxConcurrent: settings.maxConcurrentTasks });
+  const calls = (model: string, maxConcurrent: number) => limiters.of(`calls:${model}`, { maxConcurrent });
+  const training = (model: string) => limiters.of(`training:${model}`, { maxConcurrent: 1 });
 
-  /** The model's own limiter; a changed concurrency takes effect at once. */
-  function ofModel(kind: "calls" | "training", model: string, maxConcurrent: number): Bottleneck {
-    const id = `${kind}:${model}`;
-    const known = limiters.get(id);
-    if (known === undefined) return limiter(id, { maxConcurrent });
-    known.updateSettings({ maxConcurrent });
-    return known;
-  }
-
-  function ofClass(name: string): Bottleneck | null {
+  function budgetOf(name: string): Limiter | null {
     const budget = settings.budgets.get(name);
-    if (budget === undefined) return null;
-    return limiters.get(`class:${name}`) ?? limiter(`class:${name}`, reservoir(budget));
+    return budget === undefined ? null : limiters.of(`class:${name}`, { budget });
+  }
+
+  function keepFor(ms: number, leave: () => void): void {
+    const cancel = clock.after(ms, () => {
+      kept.delete(cancel);
+      leave();
+    });
+    kept.add(cancel);
+  }
+
+  /** The model's slot and its turn; a configured rate is kept together with the other sidecars, where there are any. */
+  async function enterModel(request: PermitRequest, signals: AbortSignal[]): Promise<ModelEntrance> {
+    const { model, priority } = request;
+    const leaveSlot = await calls(model, request.concurrency).enter(priority);
+    // Trainings have no rate at CMS, and none here.
+    if (request.training) return { leave: leaveSlot, start() {}, cancel() {}, refused() {} };
+    let leaveRate = () => {};
+    try {
+      const rate = limiters.isShared ? rateOf(model) : null;
+      if (rate !== null) leaveRate = await limiters.of(`rate:${model}`, { maxConcurrent: rate.amount }).enter(priority);
+      const turn = await rates.turn(model, signals);
+      const start = () => {
+        turn.start();
+        // A shared place in the window is kept for as long as the call counts.
+        if (rate !== null) keepFor(windowMs(rate.perMs), leaveRate);
+      };
+      const cancel = () => {
+        turn.cancel();
+        leaveRate();
+      };
+      return { leave: leaveSlot, start, cancel, refused: turn.refused };
+    } catch (error) {
+      leaveRate();
+      leaveSlot();
+      throw error;
+    }
   }
 
   return {
     async request(request, signal) {
-      if (stopped) throw new SluiceError("SHUTTING_DOWN", "Sluice is stopping");
+      if (over.signal.aborted) throw new SluiceError("SHUTTING_DOWN", "Sluice is stopping");
       const { priority } = request;
-      const budget = ofClass(request.class);
+      const signals = signal === undefined ? [over.signal] : [signal, over.signal];
+      const budget = budgetOf(request.class);
       const held: (() => void)[] = [];
+      let entrance: ModelEntrance | null = null;
       const giveBack = (from = 0) => {
         for (const leave of held.splice(from).reverse()) leave();
       };
       const giveBackUnused = () => {
-        if (held.length > 0) void budget?.incrementReservoir(1);
+        if (held.length === 0) return;
+        budget?.refund();
+        entrance?.cancel();
         giveBack();
       };
       try {
-        if (budget !== null) held.push(await enter(budget, priority));
-        if (request.training) held.push(await enter(ofModel("training", request.model, 1), priority));
+        if (budget !== null) held.push(await budget.enter(priority));
+        if (request.training) held.push(await training(request.model).enter(priority));
         const beforeCall = held.length;
-        const model = enter(ofModel("calls", request.model, request.concurrency), priority);
-        const early = request.eager === true ? enterEarly(all, priority, model) : null;
+        const model = enterModel(request, signals);
+        const early = request.eager === true ? enterEarly(all(), priority, model) : null;
         // Heard below; a rejection must not count as unheard before the model's turn has come.
         early?.catch(() => undefined);
-        held.push(await model);
-        held.push((await early) ?? (await enter(all, priority)));
-        signal?.throwIfAborted();
-        return { release: () => giveBack(), releaseCall: () => giveBack(beforeCall), releaseUnused: giveBackUnused };
+        entrance = await model;
+        held.push(entrance.leave);
+        held.push((await early) ?? (await all().enter(priority)));
+        for (const each of signals) each.throwIfAborted();
+        entrance.start();
+        return {
+          release: () => giveBack(),
+          releaseCall: () => giveBack(beforeCall),
+          releaseUnused: giveBackUnused,
+          refused: entrance.refused,
+        };
       } catch (error) {
         giveBackUnused();
         throw error;
@@ -130,63 +177,44 @@ export function createPermits(initial: PermitSettings): Permits {
     },
     async reconfigure(next) {
       settings = next;
-      await all.updateSettings({ maxConcurrent: next.maxConcurrentTasks });
-      for (const [name, budget] of next.budgets) await limiters.get(`class:${name}`)?.updateSettings(reservoir(budget));
+      all();
+      for (const name of next.budgets.keys()) budgetOf(name);
     },
     hasBudget: (className) => settings.budgets.has(className),
     async state({ model, class: className, concurrency }) {
-      const running = async (id: string) => (await limiters.get(id)?.running()) ?? 0;
       const budget = settings.budgets.get(className);
-      const left = await limiters.get(`class:${className}`)?.currentReservoir();
+      const left = (await budgetOf(className)?.fill())?.left ?? 0;
+      const [global, slots, trainings] = await Promise.all(
+        [all(), calls(model, concurrency), training(model)].map((each) => each.fill()),
+      );
       return {
-        global: { running: await running("global"), limit: settings.maxConcurrentTasks },
-        model: { running: await running(`calls:${model}`), limit: concurrency },
-        training: { running: await running(`training:${model}`), limit: 1 },
-        budgets: budget === undefined ? [] : [{ of: "class", left: left ?? budget.amount, budget }],
+        global: { running: global!.running, limit: settings.maxConcurrentTasks },
+        model: { running: slots!.running, limit: concurrency },
+        training: { running: trainings!.running, limit: 1 },
+        budget: budget === undefined ? null : { left, refill: refillOf(budget) },
+        rate: rates.wait(model),
       };
     },
     async stop() {
-      stopped = true;
-      const stopping = [...limiters.values()].map((each) =>
-        each.stop({ dropWaitingJobs: true, dropErrorMessage: STOPPED }),
-      );
-      // Running jobs end when their permits are released; nobody waits for that here.
-      void Promise.allSettled(stopping);
+      if (over.signal.aborted) return;
+      over.abort(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));
+      for (const cancel of kept) cancel();
+      kept.clear();
+      await limiters.stop();
     },
   };
 }
 
-const STOPPED = "permits are stopped";
-
-function reservoir(budget: ClassBudget): Bottleneck.ConstructorOptions {
-  const interval = Math.max(REFRESH_STEP_MS, Math.ceil(budget.refreshMs / REFRESH_STEP_MS) * REFRESH_STEP_MS);
-  return {
-    reservoir: budget.amount,
-    reservoirRefreshAmount: budget.amount,
-    reservoirRefreshInterval: interval,
-  };
-}
-
-/** Enters a limiter: resolves, when it lets one more in, with the function that leaves it again. */
-function enter(limiter: Bottleneck, priority: number): Promise<() => void> {
-  return new Promise((resolve, reject) => {
-    limiter
-      .schedule({ priority }, () => new Promise<void>((leave) => resolve(leave)))
-      .catch((cause: Error) => {
-        reject(cause.message === STOPPED ? new SluiceError("SHUTTING_DOWN", "Sluice is stopping", { cause }) : cause);
-      });
-  });
+/** A model's slot, and the call's turn in its window. */
+interface ModelEntrance extends Turn {
+  leave(): void;
 }
 
 /**
  * Enters while another limiter is still being entered. Who gets in here before there leaves again at once (null): a global slot is
  * never kept by someone who waits for a model.
  */
-async function enterEarly(
-  limiter: Bottleneck,
-  priority: number,
-  other: Promise<unknown>,
-): Promise<(() => void) | null> {
+async function enterEarly(limiter: Limiter, priority: number, other: Promise<unknown>): Promise<(() => void) | null> {
   let isOtherIn = false;
   other.then(
     () => {
@@ -194,19 +222,8 @@ async function enterEarly(
     },
     () => undefined,
   );
-  const leave = await enter(limiter, priority);
+  const leave = await limiter.enter(priority);
   if (isOtherIn) return leave;
   leave();
   return null;
-}
-
-/**
- * Bottleneck's in-process store yields through `setTimeout(0)`, five times a start: about 3 ms a limiter, 450 starts/s. Yielding through
- * `setImmediate` keeps its order of events and brings 1 ms and 850 starts/s (measured, 2.19.5). Where a later version has no such
- * member, nothing happens but the slower pace.
- */
-function quicken(limiter: Bottleneck): Bottleneck {
-  const store = (limiter as unknown as { _store?: { yieldLoop?: unknown } })._store;
-  if (typeof store?.yieldLoop === "function") store.yieldLoop = () => new Promise((resolve) => setImmediate(resolve));
-  return limiter;
 }

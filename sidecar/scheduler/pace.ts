@@ -2,9 +2,11 @@
  * What past runs teach: how long a lane's tasks run, how many run together, how long a model takes to start, how much of a class's
  * budget is used. Told of events with their time, it keeps means and what runs now; it asks nobody and knows no clock.
  */
+
 import { LRUCache } from "lru-cache";
 import type { ModelState } from "../../core/contract/models.js";
 import { type Budget, blend, estimateRemainingMs } from "./estimate.js";
+import type { Refill } from "./limiter-entry.js";
 
 /** Lanes and models remembered; the ones longest unused are forgotten first. */
 const MAX_LANES = 2_000;
@@ -128,7 +130,7 @@ export class Pace {
     return estimateRemainingMs(coldStartMs, startingSinceMs === null ? 0 : nowMs - startingSinceMs);
   }
 
-  budget(className: string, { amount, refreshMs }: { amount: number; refreshMs: number }, nowMs: number): Budget {
+  budget(className: string, { amount, everyMs: refreshMs }: Refill, nowMs: number): Budget {
     const window = this.#windows.get(className);
     const ageMs = window === undefined ? refreshMs : nowMs - window.sinceMs;
     if (window === undefined || ageMs >= refreshMs)

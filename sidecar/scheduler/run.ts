@@ -6,6 +6,7 @@ import { Agent, type Dispatcher } from "undici";
 import { SluiceError } from "../../core/contract/errors.js";
 import { HOP_BY_HOP } from "../../core/contract/hop-by-hop.js";
 import type { RawHeaders } from "../../core/contract/tasks.js";
+import { failpoint } from "../../core/runtime/failpoints.js";
 import { below } from "../../core/runtime/http.js";
 import type { BlobStore, StoredBody, TaskAnswer, TaskRow } from "../tasks/store.js";
 import type { CallFailure } from "./retry.js";
@@ -13,6 +14,12 @@ import type { CallFailure } from "./retry.js";
 export type CallResult =
   | { readonly kind: "answer"; readonly answer: TaskAnswer }
   | { readonly kind: "failure"; readonly failure: CallFailure; readonly sent: boolean; readonly upstreamMs: number };
+
+/**
+ * An answer that finds the disk full waits for space, its model server with it: sent again, the call would cost the same and find the
+ * same disk. After this the attempt is given up.
+ */
+const SPACE_PATIENCE_MS = 600_000;
 
 export interface CallerOptions {
   readonly blobs: BlobStore;
@@ -46,6 +53,7 @@ export function createCaller(options: CallerOptions): Caller {
       const body = task.method === "GET" ? null : await openPayload(options.blobs, payload);
       const exchange = new Exchange(signal);
       try {
+        failpoint("attempt.before_send");
         agent.dispatch(
           {
             ...below(baseUrl, upstreamPath(task)),
@@ -56,10 +64,13 @@ export function createCaller(options: CallerOptions): Caller {
           exchange,
         );
         const { status, headers, source } = await exchange.head;
+        failpoint("attempt.after_send");
         const stored = await options.blobs.write("result", source, {
           maxBytes: Number.POSITIVE_INFINITY,
           idleTimeoutMs: options.idleTimeoutMs,
+          whenFull: { forMs: SPACE_PATIENCE_MS, signal },
         });
+        failpoint("attempt.after_answer");
         return { kind: "answer", answer: { status, headers, body: stored, upstreamMs: performance.now() - startedAt } };
       } catch (error) {
         if (signal.aborted) throw signal.reason;

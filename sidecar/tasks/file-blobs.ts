@@ -4,15 +4,16 @@
  * Durable in this order: temporary file, its bytes fsynced, rename, the folder fsynced; only then may a row name it. A crash in
  * between leaves a file that no row names, and the sweep at start removes it. Never more than a chunk is in memory.
  */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, opendir, rename, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, opendir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { isDiskFull, SluiceError } from "../../core/contract/errors.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
+import { fileCall, NewFile, syncFolder, TEMPORARY } from "./new-file.js";
 import { pulled } from "./pulled.js";
-import type { BlobStore, OpenOptions, StoredBody } from "./store.js";
+import type { BlobStore, OpenOptions, Patience, StoredBody } from "./store.js";
 import { VerifiedFiles } from "./verified-files.js";
 
 /** Up to this many bytes a body stands in the database's row. */
@@ -23,12 +24,12 @@ type Kind = keyof typeof FOLDERS;
 
 /** `payloads/<uuid>` or `results/<uuid>`: nothing a caller sends is ever part of a path. */
 const KEY = /^(?:payloads|results)\/[0-9a-f-]{36}$/;
-const TEMPORARY = ".part";
 const READ_CHUNK_BYTES = 256 * 1024;
 
 interface WriteLimits {
   readonly maxBytes: number;
   readonly idleTimeoutMs: number;
+  readonly whenFull?: Patience;
 }
 
 export class FileBlobs implements BlobStore {
@@ -41,7 +42,9 @@ export class FileBlobs implements BlobStore {
 
   /** Makes the folders when missing. */
   static async open(dataDir: string): Promise<FileBlobs> {
-    for (const folder of Object.values(FOLDERS)) await mkdir(join(dataDir, folder), { recursive: true, mode: 0o700 });
+    for (const folder of Object.values(FOLDERS)) {
+      await fileCall(() => mkdir(join(dataDir, folder), { recursive: true, mode: 0o700 }));
+    }
     await syncFolder(dataDir);
     return new FileBlobs(dataDir);
   }
@@ -57,7 +60,7 @@ export class FileBlobs implements BlobStore {
         if (size > limits.maxBytes) throw tooLarge(limits.maxBytes);
         hash.update(chunk);
         if (file === null && size > INLINE_BYTES) {
-          file = await onDisk(NewFile.create(this.#root, FOLDERS[kind]));
+          file = await onDisk(NewFile.create(this.#root, FOLDERS[kind], limits.whenFull));
           await onDisk(file.append(Buffer.concat(held)));
           held = [];
         }
@@ -81,7 +84,7 @@ export class FileBlobs implements BlobStore {
     }
     const handle = await this.#openFile(body.key);
     try {
-      const { size } = await handle.stat();
+      const { size } = await fileCall(() => handle.stat());
       if (size !== body.size) throw damaged();
       if (verify) compare(await this.#verified.hashOf(handle, { fresh: range === undefined }), body.sha256);
       return handle.createReadStream({ start: 0, ...range, highWaterMark: READ_CHUNK_BYTES });
@@ -92,17 +95,21 @@ export class FileBlobs implements BlobStore {
   }
 
   async remove(key: string): Promise<void> {
-    await unlink(this.#path(key)).catch(unlessMissing);
+    const path = this.#path(key);
+    failpoint("blob.before_remove");
+    await fileCall(() => unlink(path)).catch(unlessMissing);
+    failpoint("blob.after_remove");
   }
 
   async sweep(isNamed: (key: string) => boolean): Promise<number> {
     let removed = 0;
     for (const folder of Object.values(FOLDERS)) {
-      for await (const entry of await opendir(join(this.#root, folder))) {
+      for await (const entry of await fileCall(() => opendir(join(this.#root, folder)))) {
         const key = `${folder}/${entry.name}`;
         const ours = entry.name.endsWith(TEMPORARY) || KEY.test(key);
         if (!entry.isFile() || !ours || isNamed(key)) continue;
-        await unlink(join(this.#root, key)).catch(unlessMissing);
+        failpoint("sweep.before_remove");
+        await fileCall(() => unlink(join(this.#root, key))).catch(unlessMissing);
         removed += 1;
       }
     }
@@ -111,7 +118,7 @@ export class FileBlobs implements BlobStore {
 
   async isEmpty(): Promise<boolean> {
     for (const folder of Object.values(FOLDERS)) {
-      for await (const { name } of await opendir(join(this.#root, folder))) {
+      for await (const { name } of await fileCall(() => opendir(join(this.#root, folder)))) {
         if (KEY.test(`${folder}/${name}`)) return false;
       }
     }
@@ -131,7 +138,7 @@ export class FileBlobs implements BlobStore {
 
   async #openFile(key: string): Promise<FileHandle> {
     try {
-      return await open(this.#path(key), constants.O_RDONLY | constants.O_NOFOLLOW);
+      return await fileCall(() => open(this.#path(key), constants.O_RDONLY | constants.O_NOFOLLOW));
     } catch (caught) {
       if ((caught as { code?: unknown }).code === "ENOENT") throw damaged();
       throw caught;
@@ -141,65 +148,6 @@ export class FileBlobs implements BlobStore {
   #path(key: string): string {
     if (!KEY.test(key)) throw new SluiceError("INTERNAL", "a blob's key is malformed");
     return join(this.#root, key);
-  }
-}
-
-/** A file on its way to being durable. Either {@link keep} or {@link discard} ends it. */
-class NewFile {
-  readonly #handle: FileHandle;
-  readonly #root: string;
-  readonly #key: string;
-  readonly #temporary: string;
-  #open = true;
-
-  private constructor(root: string, key: string, handle: FileHandle) {
-    this.#root = root;
-    this.#key = key;
-    this.#handle = handle;
-    this.#temporary = join(root, key + TEMPORARY);
-  }
-
-  static async create(root: string, folder: string): Promise<NewFile> {
-    const key = `${folder}/${randomUUID()}`;
-    failpoint("blob.before_create");
-    return new NewFile(root, key, await open(join(root, key + TEMPORARY), "wx", 0o600));
-  }
-
-  async append(chunk: Buffer): Promise<void> {
-    failpoint("blob.before_write");
-    for (let offset = 0; offset < chunk.byteLength; ) {
-      offset += (await this.#handle.write(chunk, offset)).bytesWritten;
-    }
-  }
-
-  /** @returns the key, once file and name are on disk */
-  async keep(): Promise<string> {
-    failpoint("blob.before_sync");
-    await this.#handle.sync();
-    this.#open = false;
-    await this.#handle.close();
-    failpoint("blob.before_rename");
-    await rename(this.#temporary, join(this.#root, this.#key));
-    failpoint("blob.after_rename");
-    await syncFolder(join(this.#root, this.#key, ".."));
-    failpoint("blob.after_sync");
-    return this.#key;
-  }
-
-  /** Removes whatever there is of it. Never throws: it runs while another error is on its way. */
-  async discard(): Promise<void> {
-    if (this.#open) await this.#handle.close().catch(() => {});
-    await unlink(this.#temporary).catch(() => {});
-    await unlink(join(this.#root, this.#key)).catch(() => {});
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

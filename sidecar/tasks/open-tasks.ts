@@ -7,12 +7,14 @@ import { type Database, openForWriting } from "../db/open.js";
 import { FileBlobs } from "./file-blobs.js";
 import { SqliteTaskStore } from "./sqlite-store.js";
 import type { QueueBounds } from "./sqlite-writes.js";
-import type { BlobStore, TaskStore } from "./store.js";
+import type { BlobStore, OrderSettings, TaskStore } from "./store.js";
 
 export interface OpenTasksOptions {
   readonly dataDir: string;
   /** Bounds on what waits, from `scheduler.queue`; read at every insert. */
   readonly bounds: () => QueueBounds;
+  /** What orders the waiting, from `scheduler.ageing` and `scheduler.tenants`; read at every insert and claim. */
+  readonly order?: () => OrderSettings;
   readonly logger: Logger;
   /** The store's writer is dead: end the process with a non-zero code. Default: an uncaught error. */
   readonly onDeath?: (error: Error) => void;
@@ -41,7 +43,10 @@ export async function openTasks(options: OpenTasksOptions): Promise<OpenTasks> {
   const store = await SqliteTaskStore.open({
     file,
     bounds: options.bounds,
+    ...(options.order === undefined ? {} : { order: options.order }),
     ...(options.onDeath === undefined ? {} : { onDeath: options.onDeath }),
+    onListenerFault: (cause) =>
+      log.error({ event: "listener_failed", err: cause }, "a change could not be told to all"),
     // A file that cannot be removed now is removed by the next start's sweep.
     releaseBlob: (key) =>
       void blobs.remove(key).catch((caught: unknown) => {

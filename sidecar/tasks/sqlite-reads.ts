@@ -4,7 +4,7 @@
  */
 import type { TaskStatus } from "../../core/contract/tasks.js";
 import type { Database, Statement } from "../db/open.js";
-import type { AttemptRecord, LaneBacklog, TaskFilter } from "./store.js";
+import { type AttemptRecord, type LaneBacklog, LONGEST_PAUSE_MS, type TaskFilter } from "./store.js";
 import type { TaskRecord } from "./task-record.js";
 
 /** Rows a filtered page may look at; a page can come back short, or empty, with a `next` to go on from. */
@@ -25,6 +25,25 @@ const FILTER_KEYS = Object.keys(FILTERS) as (keyof typeof FILTERS)[];
 
 const ACTIVE = "status IN ('scheduled', 'running')";
 
+interface Line {
+  readonly model: string;
+  readonly class: string;
+  readonly priority: number;
+}
+
+interface Later extends Line {
+  readonly tasks: number;
+  readonly nextDueMs: number;
+}
+
+function keyOf({ model, class: name, priority }: Line): string {
+  return `${priority}/${model}/${name}`;
+}
+
+function byLine<Row extends Line>(rows: readonly Row[]): Map<string, Row> {
+  return new Map(rows.map((row) => [keyOf(row), row]));
+}
+
 interface Lookups {
   readonly byUuid: Statement<TaskRecord>;
   readonly payload: Statement<{ bytes: Buffer }>;
@@ -33,8 +52,9 @@ interface Lookups {
   readonly attempts: Statement<AttemptRecord>;
   readonly totals: Statement<{ tasks: number; bytes: number }>;
   readonly nextDeadline: Statement<{ at: number }>;
-  readonly waiting: Statement<{ model: string; class: string; priority: number; tasks: number }>;
-  readonly later: Statement<{ model: string; class: string; priority: number; tasks: number; nextDueMs: number }>;
+  readonly waiting: Statement<Omit<LaneBacklog, "due" | "nextDueMs"> & { tasks: number }>;
+  readonly later: Statement<Later>;
+  readonly promoted: Statement<Line & { oldestMs: number }>;
   readonly before: Statement<{ tasks: number }>;
   readonly waitingByClass: Statement<{ class: string; status: TaskStatus; tasks: number }>;
   readonly activeByClass: Statement<{ class: string; status: TaskStatus; tasks: number }>;
@@ -57,21 +77,30 @@ function prepareLookups(db: Database): Lookups {
        WHERE status = 'pending' AND deadline_at_ms IS NOT NULL ORDER BY deadline_at_ms LIMIT 1`,
     ),
     waiting: db.prepare(
-      "SELECT model, class, priority, sum(tasks) AS tasks FROM waiting_counts GROUP BY model, class, priority",
+      `SELECT model, class, priority, tasks, (SELECT created_at_ms FROM tasks INDEXED BY tasks_ready WHERE status = 'pending'
+         AND not_before_ms = 0 AND model = line.model AND class = line.class AND priority = line.priority
+         ORDER BY seq LIMIT 1) AS oldestMs FROM waiting_lines AS line`,
+    ),
+    promoted: db.prepare(
+      `SELECT model, class, priority, min(created_at_ms) AS oldestMs FROM tasks INDEXED BY tasks_later
+       WHERE status = 'pending' AND not_before_ms > 0
+         AND (not_before_ms <= @nowMs OR not_before_ms > @nowMs + ${LONGEST_PAUSE_MS}) GROUP BY model, class, priority`,
     ),
     later: db.prepare(
       `SELECT model, class, priority, count(*) AS tasks, min(not_before_ms) AS nextDueMs FROM tasks INDEXED BY tasks_later
-       WHERE status = 'pending' AND not_before_ms > 0 AND not_before_ms > ? GROUP BY model, class, priority`,
+       WHERE status = 'pending' AND not_before_ms > 0 AND not_before_ms > @nowMs
+         AND not_before_ms <= @nowMs + ${LONGEST_PAUSE_MS} GROUP BY model, class, priority`,
     ),
     before: db.prepare(
       `SELECT (SELECT ifnull(sum(tasks), 0) FROM waiting_counts WHERE model = @model AND class = @class
-           AND (priority < @priority OR (priority = @priority AND stretch < @seq >> 12)))
-         + (SELECT count(*) FROM tasks INDEXED BY tasks_ready WHERE status = 'pending' AND not_before_ms = 0
-           AND model = @model AND class = @class AND priority = @priority AND seq >= (@seq >> 12) << 12 AND seq < @seq)
+           AND (priority < @priority OR (priority = @priority AND stretch < @turn >> 18)))
+         + (SELECT count(*) FROM tasks INDEXED BY tasks_turn WHERE status = 'pending' AND not_before_ms = 0
+           AND model = @model AND class = @class AND priority = @priority AND turn >= (@turn >> 18) << 18
+           AND (turn < @turn OR (turn = @turn AND seq < @seq)))
          AS tasks`,
     ),
     waitingByClass: db.prepare(
-      "SELECT class, 'pending' AS status, sum(tasks) AS tasks FROM waiting_counts GROUP BY class",
+      "SELECT class, 'pending' AS status, sum(tasks) AS tasks FROM waiting_lines GROUP BY class",
     ),
     activeByClass: db.prepare(
       `SELECT class, status, count(*) AS tasks FROM tasks WHERE ${ACTIVE} GROUP BY class, status`,
@@ -134,17 +163,22 @@ export class SqliteReads {
   position(uuid: string): number | null {
     const record = this.record(uuid);
     if (record === undefined || record.status !== "pending") return null;
-    const { model, class: lane, priority, seq } = record;
-    return this.#lookups.before.get({ model, class: lane, priority, seq })!.tasks;
+    const { model, class: lane, priority, seq, turn } = record;
+    return this.#lookups.before.get({ model, class: lane, priority, seq, turn })!.tasks;
   }
 
   backlog(nowMs: number): LaneBacklog[] {
-    const later = new Map(
-      this.#lookups.later.all(nowMs).map((each) => [`${each.model}/${each.class}/${each.priority}`, each]),
-    );
-    return this.#lookups.waiting.all().map(({ model, class: lane, priority, tasks }) => {
-      const notDue = later.get(`${model}/${lane}/${priority}`);
-      return { model, class: lane, priority, due: tasks - (notDue?.tasks ?? 0), nextDueMs: notDue?.nextDueMs ?? null };
+    const later = byLine(this.#lookups.later.all({ nowMs }));
+    const promoted = byLine(this.#lookups.promoted.all({ nowMs }));
+    return this.#lookups.waiting.all().map(({ tasks, ...line }) => {
+      const notDue = later.get(keyOf(line));
+      const oldest = [line.oldestMs, promoted.get(keyOf(line))?.oldestMs ?? null].filter((each) => each !== null);
+      return {
+        ...line,
+        due: tasks - (notDue?.tasks ?? 0),
+        nextDueMs: notDue?.nextDueMs ?? null,
+        oldestMs: oldest.length === 0 ? null : Math.min(...oldest),
+      };
     });
   }
 

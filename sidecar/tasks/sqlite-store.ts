@@ -1,13 +1,15 @@
 /** Tasks in SQLite: reads on this thread, writes through the writer's thread, events after each commit. */
+import { failpoint } from "../../core/runtime/failpoints.js";
 import { openForReading } from "../db/open.js";
 import { Writer } from "../db/writer.js";
 import { SqliteReads } from "./sqlite-reads.js";
-import { type Ended, type EndRecord, EXPIRE_AT_MOST, type QueueBounds } from "./sqlite-writes.js";
+import { type Claimed, type Ended, type EndRecord, EXPIRE_AT_MOST, type QueueBounds } from "./sqlite-writes.js";
 import type {
   AttemptRecord,
   Claim,
   LaneBacklog,
   NewTask,
+  OrderSettings,
   Outcome,
   StoredBody,
   TaskAnswer,
@@ -22,13 +24,19 @@ export interface SqliteTaskStoreOptions {
   readonly file: string;
   /** Bounds on what waits, read at every insert: a reload takes effect at once. */
   readonly bounds: () => QueueBounds;
+  /** What orders the waiting, read at every insert and claim. Default: ageing 60 s, all tenants alike. */
+  readonly order?: () => OrderSettings;
   /** A blob no row names any more; called after the commit that let go of it. */
   readonly releaseBlob: (key: string) => void;
   /** The writer is dead; see {@link Writer}. */
   readonly onDeath?: (error: Error) => void;
+  /** A listener threw; the change it was told of stands. */
+  readonly onListenerFault?: (cause: unknown) => void;
   /** Epoch milliseconds; default the system's. */
   readonly now?: () => number;
 }
+
+const DEFAULT_ORDER: OrderSettings = { ageingMs: 60_000, weightOf: () => 1 };
 
 type Listener = (task: TaskRow) => void;
 
@@ -39,6 +47,7 @@ export class SqliteTaskStore implements TaskStore {
   readonly #reads: SqliteReads;
   readonly #listeners = new Set<Listener>();
   readonly #now: () => number;
+  readonly #order: () => OrderSettings;
 
   private constructor(options: SqliteTaskStoreOptions, writer: Writer) {
     this.#options = options;
@@ -46,6 +55,7 @@ export class SqliteTaskStore implements TaskStore {
     this.#database = openForReading(options.file);
     this.#reads = new SqliteReads(this.#database);
     this.#now = options.now ?? Date.now;
+    this.#order = options.order ?? (() => DEFAULT_ORDER);
   }
 
   static async open(options: SqliteTaskStoreOptions): Promise<SqliteTaskStore> {
@@ -61,7 +71,7 @@ export class SqliteTaskStore implements TaskStore {
     const record = newTaskRecord(task);
     const written = await this.#writer.call<{ record: TaskRecord; replayed: boolean }>(
       "insertTask",
-      [record, this.#options.bounds()],
+      [record, { bounds: this.#options.bounds(), weight: this.#order().weightOf(task.tenant) }],
       transferable(record.payload),
     );
     const row = this.#row(written.record);
@@ -92,21 +102,28 @@ export class SqliteTaskStore implements TaskStore {
   }
 
   async claim(model: string, classes: readonly string[], nowMs: number): Promise<Claim | null> {
-    const record = await this.#writer.call<TaskRecord | null>("claimTask", [model, classes, nowMs]);
-    if (record === null) return null;
+    const claimed = await this.#writer.call<Claimed | null>("claimTask", [
+      { model, classes },
+      { nowMs, ageingMs: this.#order().ageingMs },
+    ]);
+    if (claimed === null) return null;
+    const { record, bytes } = claimed;
     const task = this.#announce(this.#row(record));
-    return { task, payload: this.#payload(record) };
+    return { task, payload: payloadOf(record, () => Buffer.from(bytes!.buffer, bytes!.byteOffset, bytes!.byteLength)) };
   }
 
   async markRunning(uuid: string, attempt: number, trackingId: string | null, accepted: TaskAnswer): Promise<boolean> {
     const answer = answerRecord(accepted);
     const moved = await this.#writer.call<TaskRecord | null>("markRunning", [uuid, attempt, trackingId, answer]);
-    return this.#moved(moved);
+    if (moved !== null) this.#announce(this.#row(moved, accepted.body));
+    return moved !== null;
   }
 
   async requeue(uuid: string, attempt: number, notBeforeMs: number, note: string | null): Promise<boolean> {
     const move = { uuid, attempt, notBeforeMs, note, nowMs: this.#now() };
-    return this.#moved(await this.#writer.call<TaskRecord | null>("requeueTask", [move]));
+    const moved = await this.#writer.call<TaskRecord | null>("requeueTask", [move]);
+    if (moved !== null) this.#announce(this.#row(moved));
+    return moved !== null;
   }
 
   async finish(uuid: string, attempt: number, outcome: Outcome): Promise<boolean> {
@@ -143,7 +160,10 @@ export class SqliteTaskStore implements TaskStore {
   }
 
   unfinished(): Claim[] {
-    return this.#reads.unfinished().map((record) => ({ task: this.#row(record), payload: this.#payload(record) }));
+    return this.#reads.unfinished().map((record) => ({
+      task: this.#row(record),
+      payload: payloadOf(record, () => this.#reads.inlinePayload(record.seq)!),
+    }));
   }
 
   attempts(uuid: string): AttemptRecord[] {
@@ -172,25 +192,21 @@ export class SqliteTaskStore implements TaskStore {
     this.#database.close();
   }
 
-  #row(record: TaskRecord): TaskRow {
-    return taskRow(record, (seq) => this.#reads.inlineAnswer(seq)!);
+  /** @param known its answer's body, where it is in memory: what is committed must not depend on a read */
+  #row(record: TaskRecord, known?: StoredBody): TaskRow {
+    return taskRow(record, (seq) => (known?.kind === "inline" ? known.bytes : this.#reads.inlineAnswer(seq)!));
   }
 
-  #payload(record: TaskRecord): StoredBody {
-    const sha256 = record.payload_sha256;
-    return record.payload_key === null
-      ? { kind: "inline", bytes: this.#reads.inlinePayload(record.seq)!, sha256 }
-      : { kind: "blob", key: record.payload_key, size: record.payload_size, sha256 };
-  }
-
+  /** After the commit: a listener that fails must not make a write look undone, it would be tried again. */
   #announce(row: TaskRow): TaskRow {
-    for (const listener of this.#listeners) listener(row);
+    for (const listener of this.#listeners) {
+      try {
+        listener(row);
+      } catch (cause) {
+        this.#options.onListenerFault?.(cause);
+      }
+    }
     return row;
-  }
-
-  #moved(record: TaskRecord | null): boolean {
-    if (record !== null) this.#announce(this.#row(record));
-    return record !== null;
   }
 
   #ended(ended: Ended | null, outcome: Outcome | null): boolean {
@@ -198,18 +214,25 @@ export class SqliteTaskStore implements TaskStore {
       this.#release(outcome?.answer ?? null);
       return false;
     }
-    this.#announce(this.#row(ended.record));
+    failpoint("finish.before_announce");
+    this.#announce(this.#row(ended.record, outcome?.answer?.body));
     if (ended.releasedKey !== null) this.#options.releaseBlob(ended.releasedKey);
     return true;
   }
 
+  /** A refused answer's file, unless it is the task's own: an end that is written again, because its first commit was not heard of. */
   #release(answer: TaskAnswer | null): void {
-    if (answer?.body.kind === "blob") this.#options.releaseBlob(answer.body.key);
+    if (answer?.body.kind === "blob" && !this.namesBlob(answer.body.key)) this.#options.releaseBlob(answer.body.key);
   }
 }
 
 function endRecord(outcome: Outcome): EndRecord {
   return { ...outcome, answer: outcome.answer === null ? null : answerRecord(outcome.answer) };
+}
+
+function payloadOf(record: TaskRecord, inlineBytes: () => Buffer): StoredBody {
+  const { payload_key: key, payload_size: size, payload_sha256: sha256 } = record;
+  return key === null ? { kind: "inline", bytes: inlineBytes(), sha256 } : { kind: "blob", key, size, sha256 };
 }
 
 function transferable(body: BodyColumns | undefined): ArrayBuffer[] {

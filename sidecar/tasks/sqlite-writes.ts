@@ -7,6 +7,7 @@ import { statesBefore, type TaskStatus } from "../../core/contract/tasks.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
 import type { Database, Statement } from "../db/open.js";
 import type { Write } from "../db/writer-messages.js";
+import { type Best, prepareOrder } from "./sqlite-order.js";
 import type { AnswerRecord, BodyColumns, NewTaskRecord, TaskRecord } from "./task-record.js";
 
 export interface QueueBounds {
@@ -26,6 +27,12 @@ export interface EndRecord {
 export interface Ended {
   readonly record: TaskRecord;
   readonly releasedKey: string | null;
+}
+
+/** A claimed task, and its payload's bytes where they stand in the database. */
+export interface Claimed {
+  readonly record: TaskRecord;
+  readonly bytes: Uint8Array | null;
 }
 
 /** Overdue tasks failed per call, so that a million of them do not hold up everybody else's commit. */
@@ -55,15 +62,19 @@ function prepareInsert(db: Database): Record<string, Write> {
   const totals: Statement<{ tasks: number; bytes: number }> = db.prepare("SELECT tasks, bytes FROM queue_totals");
   const insert: Statement<TaskRecord> = db.prepare(
     `INSERT INTO tasks (uuid, model, task, method, path, headers, class, priority, tenant, mode, source, request_id,
-       force_tracking_id, created_at_ms, deadline_at_ms, idempotency_key, payload_key, payload_size, payload_sha256)
+       force_tracking_id, created_at_ms, deadline_at_ms, idempotency_key, payload_key, payload_size, payload_sha256, turn)
      VALUES (@uuid, @model, @task, @method, @path, @headers, @class, @priority, @tenant, @mode, @source, @requestId,
-       @forceTrackingId, @createdAtMs, @deadlineAtMs, @idempotencyKey, @key, @size, @sha256)
+       @forceTrackingId, @createdAtMs, @deadlineAtMs, @idempotencyKey, @key, @size, @sha256, @turn)
      RETURNING *`,
   );
+  const { takeTurn } = prepareOrder(db);
   const insertBytes = db.prepare("INSERT INTO inline_payloads (seq, bytes) VALUES (?, ?)");
 
   return {
-    insertTask({ columns, payload }: NewTaskRecord, bounds: QueueBounds): { record: TaskRecord; replayed: boolean } {
+    insertTask(
+      { columns, payload }: NewTaskRecord,
+      { bounds, weight }: { bounds: QueueBounds; weight: number },
+    ): { record: TaskRecord; replayed: boolean } {
       const before = columns.idempotencyKey === null ? undefined : older.get(columns);
       if (before !== undefined) {
         if (before.payload_sha256 !== payload.sha256 || before.path !== columns.path) {
@@ -72,7 +83,8 @@ function prepareInsert(db: Database): Record<string, Write> {
         return { record: before, replayed: true };
       }
       refuseWhenFull(totals.get()!, payload.size, bounds);
-      const record = insert.get({ ...columns, key: payload.key, size: payload.size, sha256: payload.sha256 })!;
+      const { key, size, sha256 } = payload;
+      const record = insert.get({ ...columns, key, size, sha256, turn: takeTurn(columns, weight) })!;
       if (payload.bytes !== null) insertBytes.run(record.seq, payload.bytes);
       failpoint("insert.before_commit");
       return { record, replayed: false };
@@ -92,35 +104,30 @@ export function refuseWhenFull(waiting: { tasks: number; bytes: number }, size: 
 }
 
 function prepareClaim(db: Database): Record<string, Write> {
-  const byClassCount = new Map<number, Statement<TaskRecord>>();
-  // Each class contributes the head of its lane from the index of what is ready, and what has become due from the index of the rest.
-  const statement = (classCount: number): Statement<TaskRecord> => {
-    const head = (index: string, due: string) => `SELECT * FROM (SELECT seq, priority FROM tasks INDEXED BY ${index}
-      WHERE status = 'pending' AND ${due} AND model = ? AND class = ? ORDER BY priority, seq LIMIT 1)`;
-    const heads = Array.from({ length: classCount }, () => [
-      head("tasks_ready", "not_before_ms = 0"),
-      head("tasks_later", "not_before_ms > 0 AND not_before_ms <= ?"),
-    ]).flat();
-    return db.prepare(
-      `UPDATE tasks SET status = 'scheduled', attempt = attempt + 1, not_before_ms = 0, attempt_at_ms = ?,
-         started_at_ms = ifnull(started_at_ms, ?), error_message = NULL
-       WHERE ${among(statesBefore("scheduled"))}
-         AND seq = (SELECT seq FROM (${heads.join(" UNION ALL ")}) ORDER BY priority, seq LIMIT 1)
-       RETURNING *`,
-    );
+  const { promoteDue, findBest, markServed } = prepareOrder(db);
+  const payloadBytes: Statement<{ bytes: Uint8Array }> = db.prepare("SELECT bytes FROM inline_payloads WHERE seq = ?");
+  const claim: Statement<TaskRecord> = db.prepare(
+    `UPDATE tasks SET status = 'scheduled', attempt = attempt + 1, not_before_ms = 0, attempt_at_ms = @nowMs,
+       started_at_ms = ifnull(started_at_ms, @nowMs), error_message = NULL
+     WHERE seq = @seq AND ${among(statesBefore("scheduled"))} RETURNING *`,
+  );
+  const take = (model: string, best: Best, nowMs: number): Claimed => {
+    const record = claim.get({ seq: best.seq, nowMs })!;
+    markServed(model, best);
+    return { record, bytes: payloadBytes.get(record.seq)?.bytes ?? null };
   };
 
   return {
-    claimTask(model: string, classes: readonly string[], nowMs: number): TaskRecord | null {
-      if (classes.length === 0) return null;
-      let claim = byClassCount.get(classes.length);
-      if (claim === undefined) {
-        claim = statement(classes.length);
-        byClassCount.set(classes.length, claim);
-      }
-      const record = claim.get(nowMs, nowMs, ...classes.flatMap((each) => [model, each, nowMs, model, each])) ?? null;
+    // With its payload, in one go: a claim whose payload could not be read would leave a task that nobody runs.
+    claimTask(
+      lane: { model: string; classes: readonly string[] },
+      { nowMs, ageingMs }: { nowMs: number; ageingMs: number },
+    ): Claimed | null {
+      promoteDue(lane, nowMs);
+      const best = findBest(lane, nowMs, ageingMs);
+      const claimed = best === null ? null : take(lane.model, best, nowMs);
       failpoint("claim.before_commit");
-      return record;
+      return claimed;
     },
   };
 }
@@ -174,6 +181,11 @@ function prepareEnds(db: Database): Record<string, Write> {
   );
   const endAttempt = prepareEndAttempt(db);
   const settle = prepareSettle(db);
+  const { giveTurnBack } = prepareOrder(db);
+  const settleWaiting = (record: TaskRecord, answer: BodyColumns | null): Ended => {
+    giveTurnBack(record);
+    return settle(record, answer);
+  };
 
   return {
     finishTask(uuid: string, attempt: number, end: EndRecord): Ended | null {
@@ -186,7 +198,9 @@ function prepareEnds(db: Database): Record<string, Write> {
     },
     failWaitingTask(uuid: string, end: EndRecord): Ended | null {
       const record = failWaiting.get({ uuid, ...endColumns(end) });
-      return record === undefined ? null : settle(record, end.answer?.body ?? null);
+      const ended = record === undefined ? null : settleWaiting(record, end.answer?.body ?? null);
+      failpoint("fail_waiting.before_commit");
+      return ended;
     },
     expireTasks(nowMs: number): Ended[] {
       const end: EndRecord = {
@@ -196,7 +210,11 @@ function prepareEnds(db: Database): Record<string, Write> {
         finishedAtMs: nowMs,
         answer: null,
       };
-      return overdue.all(nowMs).map(({ uuid }) => settle(failWaiting.get({ uuid, ...endColumns(end) })!, null));
+      const ended = overdue
+        .all(nowMs)
+        .map(({ uuid }) => settleWaiting(failWaiting.get({ uuid, ...endColumns(end) })!, null));
+      failpoint("expire.before_commit");
+      return ended;
     },
   };
 }
@@ -244,6 +262,7 @@ function prepareProbe(db: Database): Record<string, Write> {
   return {
     probeStore: (nowMs: number) => {
       probe.run(nowMs);
+      failpoint("probe.before_commit");
     },
   };
 }

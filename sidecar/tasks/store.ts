@@ -11,6 +11,11 @@ export type StoredBody =
   | { readonly kind: "inline"; readonly bytes: Buffer; readonly sha256: string }
   | { readonly kind: "blob"; readonly key: string; readonly size: number; readonly sha256: string };
 
+/**
+ * Longest a task is put back for (a `Retry-After` may ask for that much). A `notBeforeMs` further ahead was written before somebody set
+ * the machine's clock back, and counts as passed: else a pause of seconds would last as long as the clock was wrong.
+ */
+export const LONGEST_PAUSE_MS = 600_000;
 export function sizeOf(body: StoredBody): number {
   return body.kind === "inline" ? body.bytes.byteLength : body.size;
 }
@@ -41,7 +46,7 @@ export interface TaskRow extends Omit<NewTask, "payload"> {
   readonly reason: FailureReason | null;
   /** Fence: grows by one with every claim. An attempt may only write while its number is still the row's. */
   readonly attempt: number;
-  /** Not claimed before this epoch time (retry, busy trainer). */
+  /** Not claimed before this epoch time (retry, busy trainer); at most {@link LONGEST_PAUSE_MS} ahead. */
   readonly notBeforeMs: number;
   readonly startedAtMs: number | null;
   readonly finishedAtMs: number | null;
@@ -78,6 +83,14 @@ export interface Lane {
   readonly class: string;
 }
 
+/** What orders the waiting beside their priorities. */
+export interface OrderSettings {
+  /** A line gains a rank for every so long its oldest task has waited. */
+  readonly ageingMs: number;
+  /** A tenant's share of its line, above 0; 1 unless configured. */
+  readonly weightOf: (tenant: string | null) => number;
+}
+
 /** One group of waiting tasks, as the dispatcher plans by it. */
 export interface LaneBacklog extends Lane {
   readonly priority: number;
@@ -85,6 +98,8 @@ export interface LaneBacklog extends Lane {
   readonly due: number;
   /** Earliest epoch time at which another one becomes due, or null. */
   readonly nextDueMs: number | null;
+  /** Epoch time at which the oldest of those that may start now was created; null when none may. */
+  readonly oldestMs: number | null;
 }
 
 export interface AttemptRecord {
@@ -125,14 +140,15 @@ export interface TaskStore {
   get(uuid: string): TaskRow | null;
   /** Newest first. A page may come back short, even empty, with a `next` to go on from. */
   list(filter: TaskFilter): { tasks: TaskRow[]; next: string | null };
-  /** Waiting tasks that would be claimed before this one in its lane; null when it does not wait. */
+  /** Waiting tasks of its lane that would be claimed before this one, ageing apart; null when it does not wait. */
   position(uuid: string): number | null;
   /** What waits, by lane and priority. */
   backlog(nowMs: number): LaneBacklog[];
   countWaiting(): { tasks: number; bytes: number };
 
   /**
-   * Takes the best due task of these lanes (priority, then age): `pending → scheduled`, attempt + 1, started on the first claim.
+   * Takes the best due task of these lanes (`scheduler/order.ts`: rank, then fair share, then age): `pending → scheduled`,
+   * attempt + 1, started on the first claim.
    * @returns null when nothing in them may start now
    */
   claim(model: string, classes: readonly string[], nowMs: number): Promise<Claim | null>;
@@ -180,6 +196,13 @@ export interface OpenOptions {
   readonly range?: { readonly start: number; readonly end: number };
 }
 
+/** How long a full disk is waited for. */
+export interface Patience {
+  readonly forMs: number;
+  /** Ends the wait with DISK_FULL. */
+  readonly signal: AbortSignal;
+}
+
 /** Files above 64 KiB: durable (fsync of file and folder) before the call that wrote them resolves. */
 export interface BlobStore {
   /**
@@ -187,11 +210,12 @@ export interface BlobStore {
    * @param maxBytes above it: BODY_TOO_LARGE, nothing kept
    * What the source throws is passed on, and nothing is kept. The source stays its owner's to end.
    * @param idleTimeoutMs silence above it: BODY_TIMEOUT, nothing kept
+   * @param whenFull what a full disk means for bytes that cannot be had again: the source waits until there is space. Default: DISK_FULL at once
    */
   write(
     kind: "payload" | "result",
     source: AsyncIterable<Buffer>,
-    options: { maxBytes: number; idleTimeoutMs: number },
+    options: { maxBytes: number; idleTimeoutMs: number; whenFull?: Patience },
   ): Promise<StoredBody>;
   /**
    * Opens what was stored, or a part of it.

@@ -2,6 +2,7 @@
 import type { Config } from "../../config/schema.js";
 import { SluiceError } from "../../core/contract/errors.js";
 import type { Submission } from "../../core/contract/tasks.js";
+import { failpoint } from "../../core/runtime/failpoints.js";
 import { refuseWhenFull } from "./sqlite-writes.js";
 import type { BlobStore, NewTask, StoredBody, TaskRow, TaskStore } from "./store.js";
 
@@ -36,10 +37,11 @@ export async function submitTask(
     const arriving = deps.store.insert(newTask(submission, placed, payload));
     deps.anticipate(submission.model, submission.class, placed.priority, arriving);
     const inserted = await arriving;
-    if (inserted.replayed) await discard(deps.blobs, payload);
+    failpoint("submit.before_answer");
+    if (inserted.replayed) await discard(deps, payload);
     return inserted;
   } catch (caught) {
-    await discard(deps.blobs, payload);
+    await discard(deps, payload);
     throw caught;
   }
 }
@@ -81,7 +83,15 @@ async function* untilCut(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, vo
   }
 }
 
-/** The refusal matters more than the file: what cannot be removed now goes with the next start's sweep. */
-async function discard(blobs: BlobStore, payload: StoredBody): Promise<void> {
-  if (payload.kind === "blob") await blobs.remove(payload.key).catch(() => {});
+/**
+ * The refusal matters more than the file: what cannot be removed now goes with the next start's sweep. A fault after the commit must not
+ * take the body of a task that is there.
+ */
+async function discard({ store, blobs }: SubmitDeps, payload: StoredBody): Promise<void> {
+  if (payload.kind !== "blob") return;
+  try {
+    if (!store.namesBlob(payload.key)) await blobs.remove(payload.key);
+  } catch {
+    // As above.
+  }
 }

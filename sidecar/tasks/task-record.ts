@@ -39,6 +39,7 @@ export interface TaskRecord {
   readonly answer_size: number | null;
   readonly answer_sha256: string | null;
   readonly upstream_ms: number | null;
+  readonly turn: number;
 }
 
 /** A body's columns; `bytes` is null for a blob. */

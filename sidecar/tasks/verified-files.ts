@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { LRUCache } from "lru-cache";
+import { fileCall } from "./new-file.js";
 
 const MAX_FILES = 1_000;
 const TRUSTED_MS = 600_000;
@@ -17,7 +18,7 @@ export class VerifiedFiles {
 
   /** The file's sha256, from a reading less than ten minutes old; with `fresh`, from one that begins now. */
   async hashOf(handle: FileHandle, { fresh }: { fresh: boolean }): Promise<string> {
-    const { dev, ino, size, mtimeNs, ctimeNs } = await handle.stat({ bigint: true });
+    const { dev, ino, size, mtimeNs, ctimeNs } = await fileCall(() => handle.stat({ bigint: true }));
     const identity = `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
     const known = fresh ? undefined : this.#hashes.get(identity);
     if (known !== undefined) return known;
@@ -32,7 +33,7 @@ async function readHash(handle: FileHandle): Promise<string> {
   const hash = createHash("sha256");
   const chunk = Buffer.allocUnsafe(READ_CHUNK_BYTES);
   for (let position = 0; ; ) {
-    const { bytesRead } = await handle.read(chunk, 0, chunk.byteLength, position);
+    const { bytesRead } = await fileCall(() => handle.read(chunk, 0, chunk.byteLength, position));
     if (bytesRead === 0) return hash.digest("hex");
     hash.update(chunk.subarray(0, bytesRead));
     position += bytesRead;

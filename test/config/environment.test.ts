@@ -46,7 +46,7 @@ t.test("each kind of setting is read from its text", async (t) => {
   t.equal(config.proxy.timeouts.connect, 3_000);
   t.equal(config.proxy.timeouts.idle, 80_000, "the closer name wins");
   t.equal(config.proxy.max_body_size, 2 ** 20);
-  t.same(config.discovery.static, [{ name: "a", url: "http://a:1", concurrency: null }]);
+  t.same(config.discovery.static, [{ name: "a", url: "http://a:1", concurrency: null, rate_limit: null }]);
   t.same(config.cms.volumes, { v: "/p" }, "a map is replaced as a whole");
   t.equal(config.redis.url, null, "the word null stands for no value");
   t.equal(config.cms.gelf_input_uri, "", "set but empty is the empty text");

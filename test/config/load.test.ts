@@ -319,12 +319,12 @@ t.test("what takes effect only with a later version is named where it is set, an
   const { load } = loader(t, {
     "sluice.yaml": [
       "registry: { port: 9002, cache_max_items: 5 }",
-      "redis: { url: redis://h:1 }",
+      "labels: { ttl_label: x }",
       "models: { concurrency: 3, deployment: { auto: { default_idle_ttl: 5m, health_check_timeout: 1m } } }",
       "discovery: { process: [{ name: a, command: [x], idle_ttl: 60 }] }",
     ].join("\n"),
   });
   t.same(load().warnings, [
-    "no effect before a later version: discovery.process[0].idle_ttl, models.deployment.auto.default_idle_ttl, registry.cache_max_items, redis.url",
+    "no effect before a later version: discovery.process[0].idle_ttl, models.deployment.auto.default_idle_ttl, registry.cache_max_items, labels.ttl_label",
   ]);
 });

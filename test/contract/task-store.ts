@@ -112,8 +112,9 @@ function testOrder(t: Test, create: StoreFactory): void {
     await store.claim(...LANE, 100);
     t.equal(await store.requeue(task.uuid, 1, 5_000, "the trainer is busy"), true);
     t.match(store.get(task.uuid), { status: "pending", notBeforeMs: 5_000, errorMessage: "the trainer is busy" });
-    t.same(store.backlog(4_999), [{ model: "gazetteer", class: "interactive", priority: 2, due: 1, nextDueMs: 5_000 }]);
-    t.same(store.backlog(5_000), [{ model: "gazetteer", class: "interactive", priority: 2, due: 2, nextDueMs: null }]);
+    const line = { model: "gazetteer", class: "interactive", priority: 2, oldestMs: 1_000 };
+    t.same(store.backlog(4_999), [{ ...line, due: 1, nextDueMs: 5_000 }]);
+    t.same(store.backlog(5_000), [{ ...line, due: 2, nextDueMs: null }]);
     t.not((await store.claim(...LANE, 4_999))?.task.uuid, task.uuid);
     t.equal(await store.claim(...LANE, 4_999), null);
     const again = await store.claim(...LANE, 5_000);
@@ -126,6 +127,61 @@ function testOrder(t: Test, create: StoreFactory): void {
       ],
     );
     t.same(store.depths(), [{ class: "interactive", status: "scheduled", tasks: 2 }]);
+  });
+
+  t.test("a clock that was set back does not make a pause longer than any pause is", async (t) => {
+    const store = await create(t);
+    const { task } = await store.insert(sampleTask());
+    await store.claim(...LANE, 10_000_000);
+    await store.requeue(task.uuid, 1, 10_005_000, null);
+    t.match(store.backlog(10_000_000), [{ due: 0, nextDueMs: 10_005_000, oldestMs: null }]);
+    t.match(store.backlog(9_405_000), [{ due: 0, nextDueMs: 10_005_000 }]);
+    t.equal(await store.claim(...LANE, 9_405_000), null);
+    t.match(store.backlog(9_404_999), [{ due: 1, nextDueMs: null, oldestMs: 1_000 }]);
+    t.match((await store.claim(...LANE, 9_404_999))?.task, { uuid: task.uuid, attempt: 2 });
+  });
+
+  t.test("tenants of one line take turns, and positions say so", async (t) => {
+    const store = await create(t);
+    const put = async (tenant: string | null) => (await store.insert(sampleTask({ tenant }))).task.uuid;
+    const flood: string[] = [];
+    for (let each = 0; each < 6; each++) flood.push(await put("flood"));
+    const single = await put("single");
+    const nobody = await put(null);
+    t.same(
+      [...flood, single, nobody].map((uuid) => store.position(uuid)),
+      [0, 3, 4, 5, 6, 7, 1, 2],
+    );
+    const claimed: (string | undefined)[] = [];
+    for (let each = 0; each < 4; each++) claimed.push((await store.claim(...LANE, 0))?.task.uuid);
+    t.same(claimed, [flood[0], single, nobody, flood[1]]);
+  });
+
+  t.test("whoever cancels gets its turns back", async (t) => {
+    const store = await create(t);
+    const put = async (tenant: string) => (await store.insert(sampleTask({ tenant }))).task.uuid;
+    const regretted: string[] = [];
+    for (let each = 0; each < 20; each++) regretted.push(await put("a"));
+    for (const uuid of regretted) await store.failWaiting(uuid, failed("cancelled"));
+    const others = [await put("b"), await put("b")];
+    const again = await put("a");
+    t.same(
+      [...others, again].map((uuid) => store.position(uuid)),
+      [0, 2, 1],
+    );
+  });
+
+  t.test("ageing lifts the lower line beside the urgent one, and they take turns", async (t) => {
+    const store = await create(t);
+    const put = async (priority: number) => (await store.insert(sampleTask({ priority, createdAtMs: 0 }))).task.uuid;
+    const urgent = [await put(2), await put(2), await put(2)];
+    const low = [await put(5), await put(5)];
+    const claim = async (nowMs: number) => (await store.claim(...LANE, nowMs))?.task.uuid;
+    t.equal(await claim(179_999), urgent[0], "not yet");
+    t.same(
+      [await claim(180_000), await claim(180_000), await claim(180_000), await claim(180_000)],
+      [low[0], urgent[1], low[1], urgent[2]],
+    );
   });
 
   t.test("no task is claimed twice, however many claim at once", async (t) => {

@@ -25,6 +25,8 @@ export interface SluiceOptions {
   /** Default 0. */
   readonly port?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** Another program that takes the command's words. */
+  readonly program?: string;
 }
 
 export interface RunningSluice {
@@ -52,7 +54,7 @@ export async function startSluice(t: Teardown, options: SluiceOptions = {}): Pro
   const port = String(options.port ?? 0);
   const child = spawn(
     process.execPath,
-    [MAIN, "serve", "--config", configFile, "--data-dir", dataDir, "--port", port],
+    [options.program ?? MAIN, "serve", "--config", configFile, "--data-dir", dataDir, "--port", port],
     {
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },

@@ -1,12 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { armFailpoints } from "../../../core/runtime/failpoints.js";
 import { MIGRATIONS_FOLDER, migrate, readMigrations } from "../../../sidecar/db/migrate.js";
 import { openForReading, openForWriting } from "../../../sidecar/db/open.js";
+import { sampleTask } from "../../contract/task-samples.js";
+import { openRig } from "../tasks/store-rig.js";
 
 function copyMigrations(folder: string): void {
   for (const name of readdirSync(MIGRATIONS_FOLDER)) copyFileSync(join(MIGRATIONS_FOLDER, name), join(folder, name));
@@ -83,3 +85,34 @@ t.test("processes that start at once all come up, and each migration runs once",
   const known = readMigrations(MIGRATIONS_FOLDER).map(({ name }) => name);
   t.same(results.flatMap(({ ran }) => ran).sort(), known);
 });
+
+t.test(
+  "what waited before lines and turns were kept goes on in its order, and new tenants share with it",
+  async (t) => {
+    const dataDir = t.testdir();
+    const folder = join(dataDir, "first");
+    mkdirSync(folder);
+    const first = readdirSync(MIGRATIONS_FOLDER).find((name) => name.startsWith("0001"))!;
+    copyFileSync(join(MIGRATIONS_FOLDER, first), join(folder, first));
+    const db = openForWriting(join(dataDir, "sluice.db"));
+    migrate(db, folder);
+    const insert = db.prepare(
+      `INSERT INTO tasks (uuid, model, task, method, path, headers, class, priority, tenant, mode, source, request_id,
+       force_tracking_id, created_at_ms, payload_size, payload_sha256)
+     VALUES (?, 'm', 'process', 'POST', '/process', '[]', 'batch', 5, ?, 'task', '', '', 0, 1, 0, '')`,
+    );
+    db.exec("BEGIN");
+    for (let each = 0; each < 600; each++) insert.run(`old-${each}`, "flood");
+    db.exec("INSERT INTO inline_payloads SELECT seq, x'' FROM tasks; COMMIT");
+    db.close();
+
+    const { store } = await openRig(t, { dataDir });
+    t.equal(store.position("old-599"), 599);
+    t.match(store.backlog(2), [{ model: "m", class: "batch", priority: 5, due: 600, oldestMs: 1 }]);
+    await store.insert(sampleTask({ uuid: "new", model: "m", class: "batch", priority: 5, tenant: "other" }));
+    t.equal(store.position("new"), 1);
+    const claimed: (string | undefined)[] = [];
+    for (let each = 0; each < 3; each++) claimed.push((await store.claim("m", ["batch"], 2))?.task.uuid);
+    t.same(claimed, ["old-0", "new", "old-1"]);
+  },
+);

@@ -32,7 +32,7 @@ const LIVES: Record<string, Life> = {
   draining: life("draining"),
 };
 const EVENTS: Record<string, LifeEvent> = {
-  wanted: { type: "wanted" },
+  wanted: { type: "wanted", held: false },
   found: { type: "found" },
   launched: { type: "launched", run: RUN },
   "start-failed": { type: "start-failed", run: RUN, problem: "no such program" },
@@ -120,7 +120,7 @@ t.test("an event of an earlier run changes nothing in any state", async (t) => {
 });
 
 t.test("a server that somebody else runs is never started, and its checks go on without a bound", async (t) => {
-  t.equal(brief(advance(life("absent"), { type: "wanted" }, NOW, WATCHED)), "absent");
+  t.equal(brief(advance(life("absent"), { type: "wanted", held: false }, NOW, WATCHED)), "absent");
   const found = advance(life("absent"), { type: "found" }, NOW, WATCHED).life;
   t.equal(found.startBy, null);
   const step = advance(found, { type: "checked", run: found.run, outcome: "refused" }, NOW + 1e9, WATCHED);
@@ -129,7 +129,7 @@ t.test("a server that somebody else runs is never started, and its checks go on 
 
 t.test("a start is tried again with growing pauses, then it has failed", async (t) => {
   let now = NOW;
-  let step = advance(UNBORN, { type: "wanted" }, now, STARTABLE);
+  let step = advance(UNBORN, { type: "wanted", held: false }, now, STARTABLE);
   const pauses: number[] = [];
   while (step.life.state === "starting") {
     const { run } = step.life;
@@ -193,16 +193,28 @@ t.test("three refusals in a row make a ready server unreachable, told once", asy
 });
 
 t.test("a request that comes while it drains starts it again once it has stopped", async (t) => {
-  const wanted = advance(LIVES.draining!, { type: "wanted" }, NOW, STARTABLE).life;
+  const wanted = advance(LIVES.draining!, { type: "wanted", held: false }, NOW, STARTABLE).life;
   t.equal(wanted.state, "draining");
   t.equal(brief(advance(wanted, EVENTS.stopped!, NOW, STARTABLE)), "starting start#5");
+});
+
+t.test("a stop is called off when it is wanted while something holds it, until it is being ended", async (t) => {
+  const held: LifeEvent = { type: "wanted", held: true };
+  const drain = (state: ModelState) => advance(LIVES[state]!, EVENTS["stop-asked"]!, NOW, STARTABLE).life;
+  t.equal(brief(advance(drain("ready"), held, NOW, STARTABLE)), "ready ready check@0");
+  t.equal(brief(advance(drain("unreachable"), held, NOW, STARTABLE)), "unreachable check@0");
+  const again = advance(drain("starting"), held, NOW, STARTABLE);
+  t.equal(brief(again), "starting check@0");
+  t.equal(again.life.startBy, NOW + STARTABLE.startTimeoutMs);
+  const ending = advance(drain("ready"), EVENTS.drained!, NOW, STARTABLE).life;
+  t.equal(brief(advance(ending, held, NOW, STARTABLE)), "draining");
 });
 
 t.test("a process that was found again and ends before it answers is started when it was wanted", async (t) => {
   const found = advance(UNBORN, { type: "found" }, NOW, STARTABLE).life;
   const exited: LifeEvent = { type: "exited", run: found.run, cause: "ended" };
   t.equal(advance(found, exited, NOW, STARTABLE).life.state, "absent");
-  const wanted = advance(found, { type: "wanted" }, NOW, STARTABLE).life;
+  const wanted = advance(found, { type: "wanted", held: false }, NOW, STARTABLE).life;
   const step = advance(wanted, exited, NOW, STARTABLE);
   t.equal(step.life.state, "starting");
   t.strictSame(

@@ -30,7 +30,10 @@ async function serverHeldBy(t: Test, holders: Set<string>) {
     onChange: () => {},
     isHeld: () => holders.size > 0,
   });
+  // As in the sidecar, whose sockets keep it alive: the clock's timers do not.
+  const alive = setInterval(() => {}, 1_000);
   t.teardown(async () => {
+    clearInterval(alive);
     await server.stop(Date.now() + 1_000);
     await http.close();
   });

@@ -36,7 +36,7 @@ const unheard = { scheduled() {}, completed() {}, requeued() {} };
 async function startRig(
   t: Test,
   models: Record<string, string>,
-  options: { dataDir?: string; slots?: number; idleTimeoutMs?: number } = {},
+  options: { dataDir?: string; slots?: number; idleTimeoutMs?: number; ageingMs?: number } = {},
 ): Promise<Rig> {
   const dataDir = options.dataDir ?? t.testdir();
   const config = configSchema.parse({
@@ -86,7 +86,12 @@ async function startRig(
     clock: systemClock,
     logger,
     observer: unheard,
-    routes: () => DEFAULT_ROUTES,
+    settings: () => ({
+      routes: DEFAULT_ROUTES,
+      ageing: options.ageingMs ?? 60_000,
+      max_concurrent_tasks: options.slots ?? 4,
+    }),
+    gateUrgency: () => Number.POSITIVE_INFINITY,
     startTimeoutMs: () => 2_000,
   });
   await dispatcher.start();

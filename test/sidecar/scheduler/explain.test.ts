@@ -7,7 +7,8 @@ const FREE: PermitState = {
   global: { running: 0, limit: 4 },
   model: { running: 0, limit: 1 },
   training: { running: 0, limit: 1 },
-  budgets: [],
+  budget: null,
+  rate: { inMs: 0, rate: null },
 };
 const READY = { name: "m", state: "ready", onDemand: true, problem: null } as const;
 const state = (change: Partial<WaitState> = {}): WaitState => ({
@@ -64,21 +65,21 @@ t.test("a retry waits for its time, and says what put the last attempt back", as
 });
 
 t.test("used-up budgets and rate limits are over with their refresh at the latest", async (t) => {
-  const budget = { amount: 90, refreshMs: 60_000 };
-  const permits = (left: number): PermitState => ({
+  const permits = (left: number, inMs: number): PermitState => ({
     ...FREE,
-    budgets: [
-      { of: "class", left, budget },
-      { of: "model", left, budget },
-    ],
+    budget: { left, refill: { amount: 90, everyMs: 60_000 } },
+    rate: { inMs, rate: { amount: 45, perMs: 60_000 } },
   });
-  t.same(codes({ permits: permits(0) }), ["class_budget", "rate_limit"]);
-  t.same(codes({ permits: permits(1) }), []);
-  t.match(explainWait(state({ permits: permits(0) }))[0], {
+  t.same(codes({ permits: permits(0, 1_000) }), ["class_budget", "rate_limit"]);
+  t.same(codes({ permits: permits(0, 1_000), training: true }), ["class_budget"], "trainings have no rate");
+  t.same(codes({ permits: permits(1, 0) }), []);
+  const [budget, rate] = explainWait(state({ permits: permits(0, 1_000) }));
+  t.match(budget, {
     what: "the budget of class 'batch'",
     until: "2026-01-02T03:05:05+00:00",
-    message: "All 90 starts per 60 s that the budget of class 'batch' allows have been used.",
+    message: "All starts that the budget of class 'batch' allows have been used; 90 come every 60 s.",
   });
+  t.match(rate, { until: "2026-01-02T03:04:06+00:00", message: /takes 45 calls per 60 s/ });
 });
 
 t.test("a limiter that does not answer is Redis, and nothing is said of slots", async (t) => {

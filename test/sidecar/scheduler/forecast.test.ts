@@ -4,7 +4,7 @@ import type { ModelEntry } from "../../../core/contract/models.js";
 import { type Clock, systemClock } from "../../../core/runtime/clock.js";
 import type { ModelCatalogue } from "../../../sidecar/models/catalogue.js";
 import { createForecast } from "../../../sidecar/scheduler/forecast.js";
-import type { ClassBudget } from "../../../sidecar/scheduler/limiter.js";
+import type { ClassBudget } from "../../../sidecar/scheduler/limiter-entry.js";
 import type { NewTask } from "../../../sidecar/tasks/store.js";
 import { failed, sampleAnswer, sampleTask, succeeded } from "../../contract/task-samples.js";
 import { GAZETTEER, oneModel } from "../api/app-rig.js";

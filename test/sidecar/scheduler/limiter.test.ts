@@ -17,6 +17,10 @@ async function settle(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 30));
 }
 
+/** Refills and rates wait by timers that keep no process alive. */
+const alive = setInterval(() => undefined, 60_000);
+t.teardown(() => clearInterval(alive));
+
 t.test("a model gets its own number of calls at a time, all models together the global number", async (t) => {
   const permits = createPermits({ maxConcurrentTasks: 3, budgets: new Map() });
   t.teardown(() => permits.stop());
@@ -53,7 +57,7 @@ t.test("the more urgent waits less", async (t) => {
   await settle();
   t.same(order, []);
   first.release();
-  await settle();
+  while (order.length < 4) await tick();
   t.same(order, [0, 5, 7, 9]);
 });
 
@@ -174,3 +178,106 @@ t.test("an eager request that is refused by a stop leaves no rejection unheard",
   await t.rejects(refused, { code: "SHUTTING_DOWN" });
   busy.release();
 });
+
+t.test("a class's budget grows bit by bit, up to its maximum", async (t) => {
+  const increase = { amount: 1, everyMs: 250, maximum: 2 };
+  const permits = createPermits({ maxConcurrentTasks: 20, budgets: new Map([["batch", { amount: 1, increase }]]) });
+  t.teardown(() => permits.stop());
+  const fromMs = performance.now();
+  for (let each = 0; each < 3; each++) await permits.request(call({ model: `m${each}` }));
+  const spentMs = performance.now() - fromMs;
+  t.ok(spentMs > 400, `one at first, two more after two steps (${Math.round(spentMs)} ms)`);
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  let granted = 0;
+  for (const model of ["a", "b", "c"]) {
+    permits.request(call({ model })).then(
+      () => granted++,
+      () => undefined,
+    );
+  }
+  await settle();
+  t.equal(granted, 2, "no more than the maximum is saved up");
+});
+
+t.test("a budget is refilled after any number of reloads, which refill nothing themselves", async (t) => {
+  const settings = (amount: number) => ({
+    maxConcurrentTasks: 20,
+    budgets: new Map([["batch", { amount, refreshMs: 500 }]]),
+  });
+  const permits = createPermits(settings(1));
+  t.teardown(() => permits.stop());
+  await permits.request(call({ model: "a" }));
+  let isSecond = false;
+  const second = permits.request(call({ model: "b" })).then(() => {
+    isSecond = true;
+  });
+  await permits.reconfigure(settings(2));
+  await permits.reconfigure(settings(3));
+  await settle();
+  t.notOk(isSecond, "what was spent stays spent");
+  await second;
+  await permits.request(call({ model: "c" }));
+  await permits.request(call({ model: "d" }));
+  t.pass("the next refill was of three");
+});
+
+t.test("a machine's clock that is set back stops neither starts nor refills", async (t) => {
+  const budgets = new Map([["batch", { amount: 1, refreshMs: 250 }]]);
+  const permits = createPermits({ maxConcurrentTasks: 20, budgets });
+  const now = Date.now;
+  t.teardown(() => {
+    Date.now = now;
+    return permits.stop();
+  });
+  await permits.request(call({ model: "a" }));
+  Date.now = () => now() - 3_600_000;
+  await permits.request(call({ model: "b" }));
+  await permits.request(call({ model: "c" }));
+  t.pass();
+});
+
+t.test(
+  "a model is called no more often than its rate, counted over a moving window; another's and trainings are not",
+  async (t) => {
+    const rateOf = (model: string) => (model === "slow" ? { amount: 3, perMs: 300 } : null);
+    const permits = createPermits({ maxConcurrentTasks: 20, budgets: new Map(), rateOf });
+    t.teardown(() => permits.stop());
+    const startsMs: number[] = [];
+    for (let each = 0; each < 8; each++) {
+      const permit = await permits.request(call({ model: "slow" }));
+      startsMs.push(performance.now());
+      permit.release();
+      (await permits.request(call({ model: "other" }))).release();
+      (await permits.request(call({ model: "slow", training: true }))).release();
+    }
+    for (let each = 3; each < 8; each++) {
+      t.ok(startsMs[each]! - startsMs[each - 3]! >= 300, `start ${each} lies a window behind the third before it`);
+    }
+  },
+);
+
+t.test(
+  "a refusal teaches a rate, an unused permit does not count, and the pause a server asks for is kept",
+  async (t) => {
+    const permits = createPermits({ maxConcurrentTasks: 20, budgets: new Map() });
+    t.teardown(() => permits.stop());
+    for (let each = 0; each < 5; each++) (await permits.request(call())).releaseUnused();
+    const last = await permits.request(call());
+    last.refused(200);
+    last.release();
+    const fromMs = performance.now();
+    const next = await permits.request(call());
+    t.ok(performance.now() - fromMs >= 190, "not before the pause is over");
+    next.release();
+    const gone = new AbortController();
+    const waiting = permits.request(call(), gone.signal);
+    await settle();
+    gone.abort(new Error("hung up"));
+    await t.rejects(waiting, { message: "hung up" }, "one call in a minute is all that was taken");
+    const stuck = permits.request(call());
+    const refused = t.rejects(stuck, { code: "SHUTTING_DOWN" });
+    await settle();
+    await permits.stop();
+    await refused;
+  },
+);

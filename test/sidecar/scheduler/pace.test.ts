@@ -56,7 +56,7 @@ t.test("a model's start is measured from the first sign of it to its readiness",
 
 t.test("a class's budget is what its starts left of it, until it is full again", async (t) => {
   const pace = new Pace();
-  const budget = { amount: 2, refreshMs: 1_000 };
+  const budget = { amount: 2, everyMs: 1_000 };
   const left = (nowMs: number) => pace.budget("batch", budget, nowMs);
   t.match(left(0), { left: 2 });
   for (const sinceMs of [100, 200, 300]) pace.started(`${sinceMs}`, run({ sinceMs }), { ...TERMS, refreshMs: 1_000 });

@@ -1,0 +1,42 @@
+/**
+ * Every named place there is. `test/house/failpoints.test.ts` holds this list against the source, and the crash matrix
+ * (`test/e2e/crash-matrix.test.ts`) kills a process at each name; one it does not reach fails it.
+ */
+
+/** Steps that are durable, or hand a task on. In the order a first start and a task's life pass them. */
+export const FAILPOINTS = [
+  "migrate.before_commit",
+  "sweep.before_remove",
+  // A body on its way to the disk: a request's, or an answer's.
+  "blob.before_create",
+  "blob.before_write",
+  "blob.before_sync",
+  "blob.before_rename",
+  "blob.after_rename",
+  "blob.after_sync",
+  "blob.before_remove",
+  "blob.after_remove",
+  // Moves of a task, inside the transaction.
+  "insert.before_commit",
+  "claim.before_commit",
+  "running.before_commit",
+  "requeue.before_commit",
+  "finish.before_commit",
+  "fail_waiting.before_commit",
+  "expire.before_commit",
+  "probe.before_commit",
+  // The writer's transaction, whatever is in it.
+  "writer.before_commit",
+  "writer.after_commit",
+  "writer.before_answer",
+  // Where a task is handed on: durable here, unknown there.
+  "submit.before_answer",
+  "attempt.before_send",
+  "attempt.after_send",
+  "attempt.after_answer",
+  "finish.before_announce",
+] as const;
+
+/** Passed by every single call of a kind, so that a test can make the n-th of them fail (`file.call=throw:EIO@7`). */
+export const CALL_PLACES = ["file.call", "db.start", "db.read", "db.write"] as const;
+export type CallPlace = (typeof CALL_PLACES)[number];

@@ -1,0 +1,197 @@
+/** What is known at a moment of a history, from its log alone. The rules ask it; it judges nothing. */
+import type { Facts, Heard, LogEntry, Status } from "./log-entry.js";
+
+export interface KnownTask {
+  readonly uuid: string;
+  readonly model: string;
+  readonly training: boolean;
+  readonly held: boolean;
+  readonly class: string;
+  readonly tenant: string;
+  status: Status | null;
+  fence: number;
+  priority: number;
+  createdAtMs: number;
+  deadlineAtMs: number | null;
+  notBeforeMs: number;
+  /** When it came into its present state. */
+  since: number;
+  isPromised: boolean;
+  cancelAsked: boolean;
+  isDamaged: boolean;
+  readonly calls: KnownCall[];
+  readonly runs: KnownRun[];
+}
+
+export interface KnownCall {
+  readonly task: KnownTask;
+  readonly attempt: number;
+  /** The process that sent it. */
+  readonly epoch: number;
+  heard: Heard | null;
+  heardAt: number;
+  /** Of the answer that was heard. */
+  status: number;
+  retryAfterMs: number;
+  /** What the model server really gave. */
+  text: string | null;
+}
+
+export interface KnownRun {
+  readonly id: string;
+  readonly model: string;
+  readonly task: KnownTask;
+  readonly attempt: number;
+  end: "FINISHED" | "FAILED" | "KILLED" | "died" | null;
+}
+
+export class Ledger {
+  facts: Facts = { models: [], maxConcurrentTasks: 0, ageingMs: 0, weights: {} };
+  readonly tasks = new Map<string, KnownTask>();
+  readonly calls = new Map<number, KnownCall>();
+  readonly runs = new Map<string, KnownRun>();
+  /** Leases held by the present process, by model. */
+  readonly leases = new Map<string, Set<string>>();
+  /** Grows with every process. */
+  epoch = 0;
+  /** Since when nothing has hindered the present process; infinite while something does. */
+  calmSince = 0;
+  lastJump = Number.NEGATIVE_INFINITY;
+  lastDiskFault = Number.NEGATIVE_INFINITY;
+  lastHandover = Number.NEGATIVE_INFINITY;
+  isStopping = false;
+
+  taskOf(entry: { readonly task: string }): KnownTask {
+    return this.tasks.get(entry.task)!;
+  }
+
+  /** Calls the present process waits for. */
+  openCalls(): KnownCall[] {
+    return [...this.calls.values()].filter((call) => call.heard === null && call.epoch === this.epoch);
+  }
+
+  ofModel(model: string, status: Status): KnownTask[] {
+    return [...this.tasks.values()].filter((task) => task.model === model && task.status === status);
+  }
+
+  leaseCount(model: string): number {
+    return this.leases.get(model)?.size ?? 0;
+  }
+
+  apply(entry: LogEntry): void {
+    switch (entry.type) {
+      case "world":
+        this.facts = entry.facts;
+        return;
+      case "submitted":
+        return this.#submitted(entry);
+      case "commit":
+        return this.#committed(entry);
+      case "promised":
+        this.taskOf(entry).isPromised = true;
+        return;
+      case "cancel-asked":
+        this.taskOf(entry).cancelAsked = true;
+        return;
+      case "damaged":
+        this.taskOf(entry).isDamaged = true;
+        return;
+      case "sent":
+      case "served":
+      case "heard":
+        return this.#call(entry);
+      case "run-accepted": {
+        const { task, attempt } = this.calls.get(entry.call)!;
+        const run: KnownRun = { id: entry.run, model: entry.model, task, attempt, end: null };
+        this.runs.set(entry.run, run);
+        task.runs.push(run);
+        return;
+      }
+      case "run-ended":
+        this.runs.get(entry.run)!.end = entry.how;
+        return;
+      case "lease":
+        return this.#lease(entry);
+      default:
+        this.#process(entry);
+    }
+  }
+
+  #submitted({ task: uuid, model, training, held, class: name, tenant }: LogEntry & { type: "submitted" }): void {
+    const blank = { status: null, fence: 0, priority: 0, createdAtMs: 0, deadlineAtMs: null, notBeforeMs: 0, since: 0 };
+    this.tasks.set(uuid, {
+      ...{ uuid, model, training, held, class: name, tenant: tenant ?? "" },
+      ...{ ...blank, isPromised: false, cancelAsked: false, isDamaged: false, calls: [], runs: [] },
+    });
+  }
+
+  #committed(entry: LogEntry & { type: "commit" }): void {
+    const task = this.taskOf(entry);
+    task.status = entry.to;
+    task.fence = entry.fence;
+    task.priority = entry.priority;
+    task.createdAtMs = entry.createdAtMs;
+    task.deadlineAtMs = entry.deadlineAtMs;
+    task.notBeforeMs = entry.notBeforeMs;
+    task.since = entry.t;
+  }
+
+  #call(entry: LogEntry & { type: "sent" | "served" | "heard" }): void {
+    if (entry.type === "sent") {
+      const task = this.taskOf(entry);
+      const { attempt } = entry;
+      const unheard = { heard: null, heardAt: 0, status: 0, retryAfterMs: 0, text: null };
+      const call: KnownCall = { task, attempt, epoch: this.epoch, ...unheard };
+      this.calls.set(entry.call, call);
+      task.calls.push(call);
+      return;
+    }
+    const call = this.calls.get(entry.call)!;
+    if (entry.type === "served") call.text = entry.text;
+    else
+      Object.assign(call, {
+        heard: entry.how,
+        heardAt: entry.t,
+        status: entry.status,
+        retryAfterMs: entry.retryAfterMs,
+      });
+  }
+
+  #lease({ model, holder, taken }: LogEntry & { type: "lease" }): void {
+    const held = this.leases.get(model) ?? new Set();
+    this.leases.set(model, held);
+    // A process that lets go tells of its own leases; they were forgotten with it.
+    if (taken) held.add(holder);
+    else held.delete(holder);
+  }
+
+  #process(entry: LogEntry): void {
+    switch (entry.type) {
+      case "start":
+      case "handover":
+        this.epoch += 1;
+        this.isStopping = false;
+        this.leases.clear();
+        if (entry.type === "handover") this.lastHandover = entry.t;
+        this.calmSince = entry.t;
+        return;
+      case "crash":
+      case "pause":
+      case "disk-bad":
+      case "stopping":
+      case "stopped":
+        this.calmSince = Number.POSITIVE_INFINITY;
+        if (entry.type === "disk-bad") this.lastDiskFault = Number.POSITIVE_INFINITY;
+        if (entry.type === "stopping") this.isStopping = true;
+        return;
+      case "resume":
+      case "disk-good":
+      case "healed":
+        if (entry.type !== "resume" && this.lastDiskFault === Number.POSITIVE_INFINITY) this.lastDiskFault = entry.t;
+        this.calmSince = entry.t;
+        return;
+      case "jump":
+        this.lastJump = entry.t;
+    }
+  }
+}
