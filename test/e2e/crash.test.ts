@@ -176,3 +176,22 @@ t.test("a held caller gets its answer although the sidecar dies while it waits",
   t.equal(answer.status, 200);
   t.equal(((await answer.json()) as unknown[]).length, 1);
 });
+
+t.test("the sidecar dies between the commit and its answer: the caller is told the truth all the same", async (t) => {
+  const server = await startGazetteer(t);
+  const sluice = await startSluice(t, {
+    config: { discovery: { static: [{ name: "m", url: server.url }], docker: { enabled: false } } },
+    env: { SLUICE_FAILPOINTS: "submit.before_answer=kill" },
+  });
+  const restarted = sluice.nextEvent("restarted");
+  const answer = await fetch(`${sluice.url}/models/m/tasks/process`, {
+    method: "POST",
+    headers: { "content-type": "text/plain", "x-request-id": "once" },
+    body: "3 March 2021",
+  });
+  await restarted;
+  t.equal(answer.status, 200);
+  const { uuid } = (await answer.json()) as { uuid: string };
+  t.equal((await finalStatus(sluice.url, uuid)).status, "succeeded");
+  t.equal((await storedTasks(sluice)).length, 1, "it is there once");
+});

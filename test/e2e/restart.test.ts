@@ -4,8 +4,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { createLogger } from "../../core/runtime/logger.js";
-import { openTasks } from "../../sidecar/tasks/open-tasks.js";
+import { migrate } from "../../sidecar/db/migrate.js";
+import { openForWriting } from "../../sidecar/db/open.js";
+import { prepareWrites } from "../../sidecar/tasks/sqlite-writes.js";
+import { newTaskRecord } from "../../sidecar/tasks/task-record.js";
 import { startSluice } from "../helpers/sluice.js";
 
 const TASKS = 100_000;
@@ -36,19 +38,19 @@ t.test("after kill -9 the service is back within 5 s with 100,000 tasks in the q
   t.ok(tookMs < WITHIN_MS, `back after ${tookMs} ms`);
 });
 
+/** Writes the rows as the store would, but in one transaction: waiting for a commit per row shows nothing here. */
 async function fillQueue(dataDir: string): Promise<void> {
-  const { store } = await openTasks({
-    dataDir,
-    bounds: () => ({ maxTasks: TASKS, maxBytes: 2 ** 40 }),
-    logger: createLogger({ level: "silent", format: "json", process: "test" }),
-  });
-  let left = TASKS;
-  await Promise.all(
-    Array.from({ length: 512 }, async () => {
-      while (left-- > 0) await store.insert(newTask());
-    }),
-  );
-  await store.close();
+  const database = openForWriting(join(dataDir, "sluice.db"));
+  try {
+    migrate(database);
+    const { insertTask } = prepareWrites(database);
+    const bounds = { maxTasks: TASKS, maxBytes: 2 ** 40 };
+    database.exec("BEGIN");
+    for (let left = TASKS; left > 0; left--) insertTask!(newTaskRecord(newTask()), bounds);
+    database.exec("COMMIT");
+  } finally {
+    database.close();
+  }
 }
 
 function newTask() {
