@@ -1,5 +1,5 @@
 /** `sluice tasks`: what there is, one task's page, waiting for it, cancelling it. */
-import type { TaskDetail } from "../core/contract/tasks.js";
+import type { AttemptDetail, TaskDetail } from "../core/contract/tasks.js";
 import { type ClientFlags, openClient, openOperatorClient, withClient } from "./client.js";
 import { CliError, EXIT } from "./exit.js";
 import type { GlobalFlags } from "./global-flags.js";
@@ -69,13 +69,26 @@ export async function printTask(id: string, flags: ClientFlags & { json?: boolea
     return;
   }
   const rows = Object.entries(task).filter(([, value]) => value !== null);
-  const shown = (key: string, value: unknown) => (key === "result_bytes" ? formatBytes(Number(value)) : String(value));
+  const shown = (key: string, value: unknown) =>
+    key === "result_bytes"
+      ? formatBytes(Number(value))
+      : key === "attempt_history"
+        ? formatHistory(value as readonly AttemptDetail[])
+        : String(value);
   const columns: Column<[string, unknown]>[] = [
     { title: "FIELD", value: ([key]) => key },
     { title: "VALUE", value: ([key, value]) => shown(key, value) },
   ];
   // A long error is read in full: no cut at the terminal's edge.
   process.stdout.write(formatTable(rows, columns, { ...layoutOf(process.stdout), width: Number.POSITIVE_INFINITY }));
+}
+
+function formatHistory(attempts: readonly AttemptDetail[]): string {
+  const words = attempts.map(({ attempt, outcome, note }) => {
+    const how = outcome ?? "under way";
+    return `${attempt}: ${note === null ? how : `${how}, ${note}`}`;
+  });
+  return words.join("; ");
 }
 
 export interface WaitFlags extends ClientFlags {

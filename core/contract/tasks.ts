@@ -112,6 +112,22 @@ export interface TaskDetail {
   readonly result_bytes: number | null;
   readonly result_sha256: string | null;
   readonly request_id: string;
+  /** Where one task was asked for: what became of each attempt, oldest first, the newest {@link HISTORY_SHOWN}. */
+  readonly attempt_history?: readonly AttemptDetail[];
+}
+
+export const HISTORY_SHOWN = 100;
+
+/** One attempt, or an answer of one that came too late (`refused`). */
+export interface AttemptDetail {
+  readonly attempt: number;
+  readonly started_at: string | null;
+  /** Null while it runs. */
+  readonly ended_at: string | null;
+  /** `succeeded`, a failure's reason, `requeued`, `refused`; null while it runs. */
+  readonly outcome: string | null;
+  /** Why, in words. */
+  readonly note: string | null;
 }
 
 /** One event on `GET /tasks/<id>/events`: `event: status`. */

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { SluiceError } from "../../core/contract/errors.js";
 import { isFinal } from "../../core/contract/tasks.js";
-import { resultName, taskDetail } from "../tasks/answers.js";
+import { attemptHistory, resultName, taskDetail } from "../tasks/answers.js";
 import type { TaskRow } from "../tasks/store.js";
 import type { TaskWatch } from "../tasks/wait.js";
 import type { AppDeps } from "./deps.js";
@@ -32,7 +32,8 @@ export function registerTaskRoutes(app: FastifyInstance, deps: AppDeps, watch: T
       if (task === null) throw notFound(uuid);
       void reply.header("sluice-task-id", uuid);
       if (asked.download && task.status === "succeeded" && task.answer !== null) return download(reply, task, deps);
-      return asked.detail ? taskDetail(task) : { uuid, status: task.status };
+      if (!asked.detail) return { uuid, status: task.status };
+      return { ...taskDetail(task), attempt_history: attemptHistory(deps.store.attempts(uuid)) };
     });
     app.delete<{ Params: { uuid: string } }>(path, async (request, reply) => {
       void reply.header("sluice-task-id", request.params.uuid);

@@ -9,6 +9,7 @@ import type {
   LaneBacklog,
   NewTask,
   Outcome,
+  Requeue,
   StoredBody,
   TaskAnswer,
   TaskFilter,
@@ -104,8 +105,12 @@ export class SqliteTaskStore implements TaskStore {
     return this.#moved(moved);
   }
 
-  async requeue(uuid: string, attempt: number, notBeforeMs: number, note: string | null): Promise<boolean> {
-    const move = { uuid, attempt, notBeforeMs, note, nowMs: this.#now() };
+  async markCancelAsked(uuid: string, attempt: number, askedAtMs: number | null): Promise<boolean> {
+    return this.#moved(await this.#writer.call<TaskRecord | null>("markCancelAsked", [uuid, attempt, askedAtMs]));
+  }
+
+  async requeue(uuid: string, attempt: number, notBeforeMs: number, why: Requeue | null): Promise<boolean> {
+    const move = { uuid, attempt, notBeforeMs, why, nowMs: this.#now() };
     return this.#moved(await this.#writer.call<TaskRecord | null>("requeueTask", [move]));
   }
 
