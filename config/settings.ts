@@ -58,6 +58,8 @@ export const RELOADABLE: readonly string[] = [
   "scheduler.max_concurrent_tasks",
   "scheduler.classes",
   "scheduler.routes",
+  "scheduler.lost_after",
+  "scheduler.training_limit",
   "scheduler.queue.max_tasks",
   "scheduler.queue.max_bytes",
   "tasks.cancel_on_hang_up",

@@ -46,6 +46,13 @@ export const scheduler = z.strictObject({
     .transform((given) => ({ ...DEFAULT_ROUTES, ...given }))
     .describe("Which requests are queued or gated, by path below the model; added to the default table"),
   ageing: duration(1_000).prefault("60s").describe("A waiting task gains one rank per this").meta(LATER),
+  lost_after: duration(1_000)
+    .prefault("60s")
+    .describe("A training whose model server, or whose run, is gone for this long is lost"),
+  training_limit: duration(1_000, LONGEST_AGE_MS)
+    .nullable()
+    .prefault("7d")
+    .describe("A run that is not final this long after it was started is lost; null: no limit"),
   queue: z
     .strictObject({
       max_tasks: count().default(100_000).describe("Tasks that may wait"),
