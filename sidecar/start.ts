@@ -14,13 +14,13 @@ import { createApp, listenOnSocket } from "./app.js";
 import { createSidecarMetrics } from "./metrics.js";
 import { createModelCatalogue } from "./models/model-catalogue.js";
 import { createAttempts } from "./scheduler/attempt.js";
-import { answerBusy } from "./scheduler/busy.js";
 import { isTraining } from "./scheduler/decide.js";
 import { createDispatcher } from "./scheduler/dispatch.js";
 import { createGate } from "./scheduler/gate.js";
 import { createPermits, type PermitSettings } from "./scheduler/limiter.js";
 import { createCaller } from "./scheduler/run.js";
 import { openTasks } from "./tasks/open-tasks.js";
+import { openMlflow } from "./tracking/open-mlflow.js";
 
 export interface Sidecar {
   /** Resolves when each static model has been checked once. */
@@ -75,6 +75,9 @@ async function start(
   releasers.push("calls", () => caller.close());
 
   const schedulerLogger = logger.child("sidecar.scheduler");
+  const trackingConfig = config.tracking ?? config.cms.tracking;
+  const mlflow = await openMlflow(trackingConfig, clock, logger.child("sidecar.tracking"));
+  releasers.push("mlflow", () => mlflow.close());
   const attempts = createAttempts({
     store,
     blobs,
@@ -84,7 +87,9 @@ async function start(
     clock,
     logger: schedulerLogger,
     observer: metrics,
-    trackingUri: () => (config.tracking ?? config.cms.tracking).uri,
+    trackingUri: () => trackingConfig.uri,
+    mlflow,
+    followBounds: () => ({ lostAfterMs: config.scheduler.lost_after, limitMs: config.scheduler.training_limit }),
   });
   const startTimeoutMs = () => config.models.deployment.auto.health_check_timeout;
   const dispatcher = createDispatcher({
@@ -116,8 +121,7 @@ async function start(
       anticipate: dispatcher.anticipate,
       wake: (task) => {
         dispatcher.wake();
-        if (task.mode === "held" && isTraining(task.task))
-          void answerBusy({ store, blobs, logger, now: clock.now }, task.model);
+        if (task.mode === "held" && isTraining(task.task)) void attempts.answerHeld(task.model);
       },
       config: () => config,
       onConfigChange: (listener) => {
