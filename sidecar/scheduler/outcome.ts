@@ -11,6 +11,8 @@ const ERROR_BODY_BYTES = 8 * 1024;
 /** A small JSON answer is read for a run's ids; more than this is not one. */
 const SMALL_ANSWER_BYTES = 64 * 1024;
 
+const PLAIN_ID = /^[\w.-]{1,256}$/;
+
 export function failedOutcome(
   reason: FailureReason,
   errorMessage: string,
@@ -40,8 +42,10 @@ export function readBusy(answer: TaskAnswer): RunIds | null {
   return ids?.experiment_id === undefined ? null : readRunIds(answer);
 }
 
+/** An id and nothing else: it is repeated in messages. */
 function idText(value: unknown): string {
-  return typeof value === "string" || typeof value === "number" ? String(value).slice(0, 256) : "";
+  const text = typeof value === "string" || typeof value === "number" ? String(value) : "";
+  return PLAIN_ID.test(text) ? text : "";
 }
 
 function smallJson(body: StoredBody): unknown {

@@ -26,11 +26,14 @@ export interface FollowOptions {
 export async function followRun(options: FollowOptions): Promise<RunEnd> {
   const { sources, clock, signal } = options;
   const bornMs = clock.elapsed() - options.ageMs;
+  let unexplainedSinceMs: number | null = null;
   for await (const { look, why } of watch(options)) {
     const end = look.run === null ? null : await endOf(options, look.run);
     if (end?.kind === "finished" && look.server === "there")
       return { ...end, named: await sources.withMetrics(end.named, signal) };
-    if (end !== null) return end;
+    if (end !== null && look.isTrackerAway && isUnexplained(end)) unexplainedSinceMs ??= clock.elapsed();
+    else if (end !== null) return end;
+    if (end !== null && clock.elapsed() - unexplainedSinceMs! >= options.bounds().lostAfterMs) return end;
     if (why !== null) return { kind: "lost", why };
     const { limitMs } = options.bounds();
     if (limitMs !== null && clock.elapsed() - bornMs >= limitMs) {
@@ -59,6 +62,11 @@ export async function findRun(options: Omit<FollowOptions, "facts" | "ageMs">): 
 async function endOf({ sources, facts, signal }: FollowOptions, run: TrackedRun): Promise<RunEnd | null> {
   const siblings = run.status === "FINISHED" ? [] : await sources.siblings(run, signal);
   return decideRunEnd(run, siblings, facts());
+}
+
+/** In the trap that is how a finished run looks while MLflow, which knows its sibling, is away: it is waited for a little. */
+function isUnexplained(end: RunEnd): boolean {
+  return end.kind === "killed" || (end.kind === "failed" && end.exceptions === null);
 }
 
 /** One look after the other, with the reason to give up once there is one; ends when the signal aborts. */

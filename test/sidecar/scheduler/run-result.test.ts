@@ -12,6 +12,8 @@ const INFO = {
   artifact_uri: "a",
 };
 
+const METRICS = { f1: [0.1, 0.5], concepts: ["C1"], empty: [], loss: [null] };
+
 t.test("MLflow's run and the model server's give one result, CMG's keys in CMG's order", async (t) => {
   const data = {
     metrics: [
@@ -48,8 +50,6 @@ t.test("MLflow's run and the model server's give one result, CMG's keys in CMG's
   t.same(Object.keys(result), Object.keys(expected));
   t.same(describeResult(served, null, "http://mlflow/base"), { ...expected, params: {} });
 });
-
-const METRICS = { f1: [0.1, 0.5], concepts: ["C1"], empty: [], loss: [null] };
 
 t.test("a sibling's numbers, tags and artefacts stand under the named run's name", async (t) => {
   const named = readMlflowRun({

@@ -157,6 +157,15 @@ t.test("a busy trainer: back to its own place, the slot kept meanwhile; held cal
   t.match(waiting, { errorMessage: /busy with another training \(experiment_id 1, run_id theirs\)/ });
   const pauseMs = waiting.notBeforeMs - Date.now();
   t.ok(pauseMs > 4_000 && pauseMs <= 7_500, `first back-off ${pauseMs} ms`);
+  let isFree = false;
+  rig.slot().then(
+    () => {
+      isFree = true;
+    },
+    () => undefined,
+  );
+  await systemClock.sleep(100);
+  t.equal(isFree, false, "the training slot is kept");
   t.equal(rig.store.get(second)?.attempt, 0, "the one behind it is not sent in its place");
   t.match(rig.store.attempts(first), [{ outcome: "requeued", cause: "busy" }]);
 

@@ -214,6 +214,34 @@ t.test("with MLflow away, a server's 'no such run' may be its own trouble with M
   t.match(await ended, { kind: "finished" });
 });
 
+t.test("a failure that nothing explains waits a little for an MLflow that may know better", async (t) => {
+  const [server, mlflow] = [await startServer(t), await startMlflow(t)];
+  const began = Date.now();
+  mlflow.put({ run_id: "r", start_time: began });
+  const following = rig(t, server, mlflow);
+  following.setBounds({ lostAfterMs: 5_000, limitMs: null });
+  const ended = following.follow();
+  await until(() => mlflow.asked.length > 0);
+  await mlflow.stop();
+  server.answer = served({ status: "FAILED", start_time: began });
+  await until(() => server.asked.length > 0);
+  const tags = { "training.output.model_uri": "u" };
+  mlflow.put({ run_id: "r", status: "FAILED" });
+  mlflow.put({ run_id: "s", start_time: began + 1, status: "FINISHED", tags });
+  await mlflow.start();
+  t.match(await ended, { kind: "finished", sibling: { runId: "s" } });
+
+  const alone = rig(t, server, mlflow);
+  mlflow.put({ run_id: "s", tags: {} });
+  mlflow.put({ run_id: "r", status: "RUNNING" });
+  const failed = alone.follow();
+  const before = server.asked.length;
+  await systemClock.sleep(100);
+  await mlflow.stop();
+  t.match(await failed, { kind: "failed", exceptions: null }, "but not for ever");
+  t.ok(server.asked.length > before);
+});
+
 t.test("every following has an end, counted from the run's start and not from a restart of ours", async (t) => {
   const [server, mlflow] = [await startServer(t), await startMlflow(t)];
   mlflow.put({ run_id: "r" });
