@@ -1,5 +1,5 @@
 /** `sluice tasks`: one task's page, why it waits, waiting for it, cancelling it. */
-import type { TaskDetail, TaskWhy } from "../core/contract/tasks.js";
+import type { AttemptDetail, TaskDetail, TaskWhy } from "../core/contract/tasks.js";
 import { type ClientFlags, openClient, withClient } from "./client.js";
 import { CliError, EXIT } from "./exit.js";
 import { onInterrupt } from "./interrupt.js";
@@ -15,7 +15,12 @@ export async function printTask(id: string, flags: ClientFlags & { json?: boolea
     return;
   }
   const rows = Object.entries(task).filter(([, value]) => value !== null);
-  const shown = (key: string, value: unknown) => (key === "result_bytes" ? formatBytes(Number(value)) : String(value));
+  const shown = (key: string, value: unknown) =>
+    key === "result_bytes"
+      ? formatBytes(Number(value))
+      : key === "attempt_history"
+        ? formatHistory(value as readonly AttemptDetail[])
+        : String(value);
   const columns: Column<[string, unknown]>[] = [
     { title: "FIELD", value: ([key]) => key },
     { title: "VALUE", value: ([key, value]) => shown(key, value) },
@@ -37,6 +42,14 @@ export async function explainTask(id: string, flags: ClientFlags & { json?: bool
     time === null ? "" : ` Until about ${time.slice(0, 19).replace("T", " ")} UTC.`;
   const lines = why.waiting_for.map((each) => `- ${each.code}: ${each.message}${until(each.until)}`);
   process.stdout.write([why.summary, ...lines].map((line) => `${plain(line)}\n`).join(""));
+}
+
+function formatHistory(attempts: readonly AttemptDetail[]): string {
+  const words = attempts.map(({ attempt, outcome, note }) => {
+    const how = outcome ?? "under way";
+    return `${attempt}: ${note === null ? how : `${how}, ${note}`}`;
+  });
+  return words.join("; ");
 }
 
 export interface WaitFlags extends ClientFlags {

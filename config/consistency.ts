@@ -11,6 +11,8 @@ interface Loose {
   readonly [key: string]: Loose | undefined;
 }
 
+const PLAIN_NAME = /^[\w.-]{1,64}$/;
+
 export function findInconsistencies(settings: unknown): Inconsistency[] {
   const config = settings as Loose;
   return [...namesTwice(config), ...doorsTwice(config), ...missingClasses(config), ...crossedBounds(config)];
@@ -52,7 +54,9 @@ function missingClasses(config: Loose): Inconsistency[] {
     const name: unknown = rule?.class;
     if (typeof name !== "string" || Object.hasOwn(classes, name)) return [];
     const path = ["scheduler", "routes", route, "class"];
-    return [{ path, message: `there is no class '${name}' in scheduler.classes` }];
+    // Text that is no name may be a secret that slipped into the wrong place: it is not repeated.
+    const named = PLAIN_NAME.test(name) ? `no class '${name}'` : "no class of that name";
+    return [{ path, message: `there is ${named} in scheduler.classes` }];
   });
 }
 

@@ -48,12 +48,15 @@ export function resolvePaths(config: Config, cwd: string): Config {
     env: Object.fromEntries(Object.entries(each.env).map(([name, value]) => [name, home(value)])),
     cwd: each.cwd === null ? null : absolute(home(each.cwd)),
   });
-  const { discovery, models, registry } = config;
+  const trusted = <T extends { ca_file: string | null }>(each: T): T => ({ ...each, ca_file: absolute(each.ca_file) });
+  const { cms, discovery, models, registry, tracking } = config;
   const { process } = models.deployment;
   return {
     ...config,
     data_dir: absolute(config.data_dir),
     sidecar: { socket: absolute(config.sidecar.socket) },
+    cms: { ...cms, tracking: trusted(cms.tracking) },
+    tracking: tracking === null ? null : trusted(tracking),
     discovery: { ...discovery, process: discovery.process.map(launched) },
     models: { ...models, deployment: { ...models.deployment, process: process === null ? null : launched(process) } },
     registry: { ...registry, archive_dir: absolute(registry.archive_dir), log_file: absolute(registry.log_file) },

@@ -60,6 +60,8 @@ export const RELOADABLE: readonly string[] = [
   "scheduler.classes",
   "scheduler.routes",
   "scheduler.tenants",
+  "scheduler.lost_after",
+  "scheduler.training_limit",
   "scheduler.queue.max_tasks",
   "scheduler.queue.max_bytes",
   "tasks.cancel_on_hang_up",

@@ -14,7 +14,6 @@ import { createApp, listenOnSocket } from "./app.js";
 import { createSidecarMetrics } from "./metrics.js";
 import { createModelCatalogue } from "./models/model-catalogue.js";
 import { createAttempts } from "./scheduler/attempt.js";
-import { answerBusy } from "./scheduler/busy.js";
 import { isTraining } from "./scheduler/decide.js";
 import { createDispatcher, type Dispatcher } from "./scheduler/dispatch.js";
 import { createForecast } from "./scheduler/forecast.js";
@@ -26,6 +25,7 @@ import { createCaller } from "./scheduler/run.js";
 import { createWhy } from "./scheduler/why.js";
 import { openTasks } from "./tasks/open-tasks.js";
 import type { OrderSettings } from "./tasks/store.js";
+import { openMlflow } from "./tracking/open-mlflow.js";
 
 export interface Sidecar {
   /** Resolves when each static model has been checked once. */
@@ -96,6 +96,9 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
   releasers.push("calls", () => caller.close());
 
   const schedulerLogger = logger.child("sidecar.scheduler");
+  const trackingConfig = config.tracking ?? config.cms.tracking;
+  const mlflow = await openMlflow(trackingConfig, clock, logger.child("sidecar.tracking"));
+  releasers.push("mlflow", () => mlflow.close());
   const attempts = createAttempts({
     store,
     blobs,
@@ -105,7 +108,9 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
     clock,
     logger: schedulerLogger,
     observer: metrics,
-    trackingUri: () => (config.tracking ?? config.cms.tracking).uri,
+    trackingUri: () => trackingConfig.uri,
+    mlflow,
+    followBounds: () => ({ lostAfterMs: config.scheduler.lost_after, limitMs: config.scheduler.training_limit }),
   });
   const startTimeoutMs = () => config.models.deployment.auto.health_check_timeout;
   const dispatcher: Dispatcher = createDispatcher({
@@ -151,8 +156,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
       anticipate: dispatcher.anticipate,
       wake: (task) => {
         dispatcher.wake();
-        if (task.mode === "held" && isTraining(task.task))
-          void answerBusy({ store, blobs, logger, now: clock.now }, task.model);
+        if (task.mode === "held" && isTraining(task.task)) void attempts.answerHeld(task.model);
       },
       config: () => config,
       onConfigChange: (listener) => {

@@ -73,9 +73,16 @@ export const models = z.strictObject({
 });
 
 const trackingKeys = {
-  uri: text().default("http://mlflow-ui:5000").describe("MLflow's address: the link in a training's result"),
-  username: text().default("admin").describe("MLflow's user").meta(LATER),
-  password: secret().default("password").describe("MLflow's password").meta(LATER),
+  uri: text()
+    .default("http://mlflow-ui:5000")
+    .describe("MLflow's address: asked for the runs of trainings, and the link in their results"),
+  username: text().default("admin").describe("MLflow's user; empty: none is sent"),
+  password: secret().default("password").describe("MLflow's password"),
+  ca_file: text()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("Certificates (PEM) that MLflow's is checked against; null: the public ones"),
   s3: z
     .strictObject({
       access_key_id: secret().nullable().default(null).describe("Key for the artifact store"),

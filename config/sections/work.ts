@@ -76,6 +76,13 @@ export const scheduler = z.strictObject({
     )
     .default({})
     .describe("Shares of the tenants that X-Sluice-Tenant names; who is not listed has weight 1"),
+  lost_after: duration(1_000)
+    .prefault("60s")
+    .describe("A training whose model server, or whose run, is gone for this long is lost"),
+  training_limit: duration(1_000, LONGEST_AGE_MS)
+    .nullable()
+    .prefault("7d")
+    .describe("A run that is not final this long after it was started is lost; null: no limit"),
   queue: z
     .strictObject({
       max_tasks: count().default(100_000).describe("Tasks that may wait"),

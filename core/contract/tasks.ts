@@ -116,6 +116,22 @@ export interface TaskDetail {
   readonly position?: number | null;
   readonly eta_seconds?: number | null;
   readonly not_before?: string | null;
+  /** Where one task was asked for: what became of each attempt, oldest first, the newest {@link HISTORY_SHOWN}. */
+  readonly attempt_history?: readonly AttemptDetail[];
+}
+
+export const HISTORY_SHOWN = 100;
+
+/** One attempt, or an answer of one that came too late (`refused`). */
+export interface AttemptDetail {
+  readonly attempt: number;
+  readonly started_at: string | null;
+  /** Null while it runs. */
+  readonly ended_at: string | null;
+  /** `succeeded`, a failure's reason, `requeued`, `refused`; null while it runs. */
+  readonly outcome: string | null;
+  /** Why, in words. */
+  readonly note: string | null;
 }
 
 /** One event on `GET /tasks/<id>/events`: `event: status`. */

@@ -34,6 +34,8 @@ export interface HttpClientOptions {
   readonly connectTimeoutMs?: number;
   /** Connections kept per origin. Default unlimited. */
   readonly connections?: number;
+  /** Certificates (PEM) trusted for https in place of Node's own list; certificates are always checked. */
+  readonly ca?: string;
 }
 
 /** Where a call goes that is made below a base URL, which may end in a path. */
@@ -42,8 +44,24 @@ export function below(baseUrl: string, path: string): { origin: string; path: st
   return { origin, path: `${pathname.replace(/\/+$/, "")}${path}` };
 }
 
+/**
+ * The whole body as text.
+ * @throws Error when it is longer than `maxBytes`; the connection is let go
+ */
+export async function readText(body: HttpAnswer["body"], maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
 export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
-  const connect = { timeout: options.connectTimeoutMs ?? 5_000 };
+  const trusted = options.ca === undefined ? {} : { ca: options.ca };
+  const connect = { timeout: options.connectTimeoutMs ?? 5_000, ...trusted };
   const agent = new Agent({
     connect: options.socketPath === undefined ? connect : { ...connect, socketPath: options.socketPath },
     connections: options.connections ?? null,

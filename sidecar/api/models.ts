@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { SluiceError } from "../../core/contract/errors.js";
 import { type DeploymentType, type ModelEntry, unavailableMessage } from "../../core/contract/models.js";
-import { below, type HttpAnswer, type HttpClient } from "../../core/runtime/http.js";
+import { below, type HttpClient, readText } from "../../core/runtime/http.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import { Query } from "./query.js";
 import { bothForms } from "./replies.js";
@@ -93,25 +93,13 @@ async function fetchInfo(http: HttpClient, url: string): Promise<Record<string, 
   try {
     const signal = AbortSignal.timeout(INFO_TIMEOUT_MS);
     const answer = await http.call({ method: "GET", ...below(url, "/info"), signal });
-    const text = await readBounded(answer.body);
+    const text = await readText(answer.body, INFO_MAX_BYTES);
     const isGood = answer.status >= 200 && answer.status < 300;
     const info: unknown = isGood ? JSON.parse(text) : null;
     return typeof info === "object" && info !== null && !Array.isArray(info) ? (info as Record<string, unknown>) : null;
   } catch {
     return null;
   }
-}
-
-/** @throws Error when the body is larger than any description */
-async function readBounded(body: HttpAnswer["body"]): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > INFO_MAX_BYTES) throw new Error("the description is too large");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** CMG's lax boolean; of several the last counts. @throws INVALID_PARAMETER */

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { SluiceError } from "../../core/contract/errors.js";
 import { isFinal, type TaskDetail, wireTime } from "../../core/contract/tasks.js";
-import { taskDetail } from "../tasks/answers.js";
+import { attemptHistory, taskDetail } from "../tasks/answers.js";
 import type { TaskRow } from "../tasks/store.js";
 import type { TaskWatch } from "../tasks/wait.js";
 import type { AppDeps } from "./deps.js";
@@ -40,7 +40,8 @@ export function registerTaskRoutes(app: FastifyInstance, deps: AppDeps, watch: T
       if (asked.download && status === "succeeded" && answer !== null)
         return sendResult({ request, reply }, { ...task, answer }, deps.blobs);
       if (!asked.detail) return { uuid, status };
-      return status === "pending" ? { ...taskDetail(task), ...waitDetail(task, deps) } : taskDetail(task);
+      const detail = { ...taskDetail(task), attempt_history: attemptHistory(deps.store.attempts(uuid)) };
+      return status === "pending" ? { ...detail, ...waitDetail(task, deps) } : detail;
     };
     app.get(path, reading);
     app.head(path, reading);

@@ -1,9 +1,12 @@
 /**
- * Which failures are tried again, how often and when. One table, one pure function.
+ * Which failures are tried again, for which routes, how often and when. One table, pure functions.
  *
- * The bounds are CMG's (reference cmg-api 2.3), without its nesting. Training and whatever else cannot be repeated is sent again only
- * when it is proven not accepted (promise 3): the connection was refused, or the model server itself refused with 429 or "busy".
+ * The bounds are CMG's (reference cmg-api 2.3), without its nesting: each trouble is counted for itself, so that a trainer that was
+ * busy ten times still gets its three tries when it cannot be reached. Training and whatever else cannot be repeated is sent again
+ * only when it is proven not accepted (promise 3): the connection was refused, or the model server itself refused with 429 or "busy".
  */
+import { TASK_TYPES } from "../../core/contract/routes.js";
+import type { RequeueCause } from "../tasks/store.js";
 
 /** How a call to a model server ended without a usable answer. */
 export type CallFailure =
@@ -23,8 +26,8 @@ export type Trouble =
   | { readonly kind: "busy" };
 
 interface RetryRule {
-  /** Attempts in total; Infinity for "until it works or the deadline passes". */
-  readonly attempts: number;
+  /** Times in total, over all attempts; Infinity for "until it works or the deadline passes". */
+  readonly times: number;
   readonly firstMs: number;
   readonly maxMs: number;
   /** True where the model server certainly did not take the call. */
@@ -32,40 +35,66 @@ interface RetryRule {
 }
 
 const RULES = {
-  busy: { attempts: Number.POSITIVE_INFINITY, firstMs: 5_000, maxMs: 60_000, notAccepted: true },
-  tooMany: { attempts: 10, firstMs: 5_000, maxMs: 60_000, notAccepted: true },
-  refused: { attempts: 3, firstMs: 2_000, maxMs: 2_000, notAccepted: true },
-  cut: { attempts: 3, firstMs: 2_000, maxMs: 2_000, notAccepted: false },
-  badGateway: { attempts: 3, firstMs: 2_000, maxMs: 2_000, notAccepted: false },
-  timeout: { attempts: 2, firstMs: 5_000, maxMs: 5_000, notAccepted: false },
-} as const satisfies Record<string, RetryRule>;
+  busy: { times: Number.POSITIVE_INFINITY, firstMs: 5_000, maxMs: 60_000, notAccepted: true },
+  too_many: { times: 10, firstMs: 5_000, maxMs: 60_000, notAccepted: true },
+  refused: { times: 3, firstMs: 2_000, maxMs: 2_000, notAccepted: true },
+  cut: { times: 3, firstMs: 2_000, maxMs: 2_000, notAccepted: false },
+  bad_gateway: { times: 3, firstMs: 2_000, maxMs: 2_000, notAccepted: false },
+  timeout: { times: 2, firstMs: 5_000, maxMs: 5_000, notAccepted: false },
+} as const satisfies Partial<Record<RequeueCause, RetryRule>>;
 
-function ruleFor(trouble: Trouble): RetryRule | null {
-  if (trouble.kind === "busy") return RULES.busy;
-  if (trouble.kind === "failure") {
-    if (trouble.failure === "refused") return RULES.refused;
-    if (trouble.failure === "timeout") return RULES.timeout;
-    if (trouble.failure === "cut") return RULES.cut;
-    return null;
-  }
-  if (trouble.status === 429) return RULES.tooMany;
-  if (trouble.status === 502) return RULES.badGateway;
-  if (trouble.status === 408 || trouble.status === 504) return RULES.timeout;
-  return null;
+export type RetryCause = keyof typeof RULES;
+
+/** Routes beside CMG's tasks that compute and change nothing (reference cms-api 1), where an operator queues them. */
+const COMPUTING_ROUTES: ReadonlySet<string> = new Set([
+  "generate",
+  "stream/generate",
+  "stream/process",
+  "v1/embeddings",
+  "v1/completions",
+  "v1/chat/completions",
+  "openai/v1/embeddings",
+  "openai/v1/completions",
+  "openai/v1/chat/completions",
+  "ollama/api/generate",
+  "ollama/api/chat",
+]);
+
+/** True for a route that may be sent twice. One that nobody knows may do anything: it is not. */
+export function isRepeatable(task: string): boolean {
+  if (Object.hasOwn(TASK_TYPES, task)) return !TASK_TYPES[task]!.tracked;
+  return COMPUTING_ROUTES.has(task);
+}
+
+/** @returns null for a trouble that is never tried again */
+export function causeOf(trouble: Trouble): RetryCause | null {
+  if (trouble.kind === "busy") return "busy";
+  if (trouble.kind === "failure") return trouble.failure === "protocol" ? null : trouble.failure;
+  if (trouble.status === 429) return "too_many";
+  if (trouble.status === 502) return "bad_gateway";
+  return trouble.status === 408 || trouble.status === 504 ? "timeout" : null;
+}
+
+/** True when the call may have been accepted although nothing usable came back. */
+export function mayBeAccepted(trouble: Trouble): boolean {
+  if (trouble.kind === "failure") return trouble.sent;
+  const cause = causeOf(trouble);
+  return cause !== null && !RULES[cause].notAccepted;
 }
 
 /**
- * @param attempt    attempts made so far, 1 or more
+ * @param times      how often this task has met this trouble, this time included: 1 or more
  * @param repeatable false for what must not be sent twice
  * @param random     0..1, for jitter: waits spread over half their length so that callers do not come back together
  * @returns how long to wait before the next attempt, or null when this was the last
  */
-export function decideRetry(trouble: Trouble, attempt: number, repeatable: boolean, random: number): number | null {
-  const rule = ruleFor(trouble);
-  if (rule === null || attempt >= rule.attempts) return null;
-  const notSent = trouble.kind === "failure" && !trouble.sent;
-  if (!repeatable && !rule.notAccepted && !notSent) return null;
-  const backoffMs = Math.min(rule.firstMs * 2 ** Math.min(attempt - 1, 30), rule.maxMs);
+export function decideRetry(trouble: Trouble, times: number, repeatable: boolean, random: number): number | null {
+  const cause = causeOf(trouble);
+  if (cause === null) return null;
+  const rule = RULES[cause];
+  if (times >= rule.times) return null;
+  if (!repeatable && !rule.notAccepted && mayBeAccepted(trouble)) return null;
+  const backoffMs = Math.min(rule.firstMs * 2 ** Math.min(times - 1, 30), rule.maxMs);
   const askedMs = trouble.kind === "status" ? Math.min(trouble.retryAfterMs ?? 0, 10 * rule.maxMs) : 0;
   return Math.max(askedMs, Math.round(backoffMs * (1 + random / 2)));
 }

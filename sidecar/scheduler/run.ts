@@ -239,3 +239,13 @@ function upstreamHeaders(task: TaskRow, payload: StoredBody | null): string[] {
     headers.push("Content-Length", String(payload.kind === "inline" ? payload.bytes.length : payload.size));
   return headers;
 }
+
+/** The caller's own credentials: questions about its run are asked in its name. */
+export function credentialsOf(task: Pick<TaskRow, "headers">): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index + 1 < task.headers.length; index += 2) {
+    const name = task.headers[index]!.toLowerCase();
+    if (name === "authorization" || name === "cookie") kept.push(task.headers[index]!, task.headers[index + 1]!);
+  }
+  return kept;
+}

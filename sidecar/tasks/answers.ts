@@ -1,8 +1,15 @@
 /** A task as its callers see it: the answer to replay, the detail, the event. Pure but for reading the body. */
 import { type ErrorCode, errorEnvelope, SluiceError } from "../../core/contract/errors.js";
 import type { StoredAnswer } from "../../core/contract/internal-api.js";
-import { type FailureReason, isFinal, type TaskDetail, wireTime } from "../../core/contract/tasks.js";
-import { sizeOf, type TaskRow } from "./store.js";
+import {
+  type AttemptDetail,
+  type FailureReason,
+  HISTORY_SHOWN,
+  isFinal,
+  type TaskDetail,
+  wireTime,
+} from "../../core/contract/tasks.js";
+import { type AttemptRecord, sizeOf, type TaskRow } from "./store.js";
 
 const FAILURES: Readonly<Record<FailureReason, { code: ErrorCode; message: string }>> = {
   cancelled: { code: "TASK_CANCELLED", message: "the task was cancelled" },
@@ -75,4 +82,14 @@ export function taskDetail(task: TaskRow): TaskDetail {
     result_sha256: body?.sha256 ?? null,
     request_id: task.requestId,
   };
+}
+
+export function attemptHistory(attempts: readonly AttemptRecord[]): AttemptDetail[] {
+  return attempts.slice(-HISTORY_SHOWN).map(({ attempt, startedAtMs, endedAtMs, outcome, note }) => ({
+    attempt,
+    started_at: time(startedAtMs),
+    ended_at: time(endedAtMs),
+    outcome,
+    note,
+  }));
 }

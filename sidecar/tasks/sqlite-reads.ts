@@ -68,7 +68,7 @@ function prepareLookups(db: Database): Lookups {
     answer: db.prepare("SELECT bytes FROM inline_answers WHERE seq = ?"),
     unfinished: db.prepare(`SELECT * FROM tasks WHERE ${ACTIVE} ORDER BY seq`),
     attempts: db.prepare(
-      `SELECT attempt, started_at_ms AS startedAtMs, ended_at_ms AS endedAtMs, outcome FROM attempts
+      `SELECT attempt, started_at_ms AS startedAtMs, ended_at_ms AS endedAtMs, outcome, cause, note FROM attempts
        WHERE seq = (SELECT seq FROM tasks WHERE uuid = ?) ORDER BY id`,
     ),
     totals: db.prepare("SELECT tasks, bytes FROM queue_totals"),

@@ -11,6 +11,7 @@ import type {
   NewTask,
   OrderSettings,
   Outcome,
+  Requeue,
   StoredBody,
   TaskAnswer,
   TaskFilter,
@@ -119,11 +120,13 @@ export class SqliteTaskStore implements TaskStore {
     return moved !== null;
   }
 
-  async requeue(uuid: string, attempt: number, notBeforeMs: number, note: string | null): Promise<boolean> {
-    const move = { uuid, attempt, notBeforeMs, note, nowMs: this.#now() };
-    const moved = await this.#writer.call<TaskRecord | null>("requeueTask", [move]);
-    if (moved !== null) this.#announce(this.#row(moved));
-    return moved !== null;
+  async markCancelAsked(uuid: string, attempt: number, askedAtMs: number | null): Promise<boolean> {
+    return this.#moved(await this.#writer.call<TaskRecord | null>("markCancelAsked", [uuid, attempt, askedAtMs]));
+  }
+
+  async requeue(uuid: string, attempt: number, notBeforeMs: number, why: Requeue | null): Promise<boolean> {
+    const move = { uuid, attempt, notBeforeMs, why, nowMs: this.#now() };
+    return this.#moved(await this.#writer.call<TaskRecord | null>("requeueTask", [move]));
   }
 
   async finish(uuid: string, attempt: number, outcome: Outcome): Promise<boolean> {
@@ -207,6 +210,11 @@ export class SqliteTaskStore implements TaskStore {
       }
     }
     return row;
+  }
+
+  #moved(record: TaskRecord | null): boolean {
+    if (record !== null) this.#announce(this.#row(record));
+    return record !== null;
   }
 
   #ended(ended: Ended | null, outcome: Outcome | null): boolean {

@@ -8,6 +8,7 @@ import { failpoint } from "../../core/runtime/failpoints.js";
 import type { Database, Statement } from "../db/open.js";
 import type { Write } from "../db/writer-messages.js";
 import { type Best, prepareOrder } from "./sqlite-order.js";
+import { type AttemptRecord, MAX_ATTEMPTS_KEPT, MAX_NOTE_CHARS, type Requeue } from "./store.js";
 import type { AnswerRecord, BodyColumns, NewTaskRecord, TaskRecord } from "./task-record.js";
 
 export interface QueueBounds {
@@ -34,6 +35,16 @@ export interface Claimed {
   readonly record: TaskRecord;
   readonly bytes: Uint8Array | null;
 }
+
+interface RequeueMove {
+  readonly uuid: string;
+  readonly attempt: number;
+  readonly notBeforeMs: number;
+  readonly why: Requeue | null;
+  readonly nowMs: number;
+}
+
+type AttemptEnd = Omit<AttemptRecord, "attempt" | "startedAtMs">;
 
 /** Overdue tasks failed per call, so that a million of them do not hold up everybody else's commit. */
 export const EXPIRE_AT_MOST = 500;
@@ -142,6 +153,10 @@ function prepareMoves(db: Database): Record<string, Write> {
     `UPDATE tasks SET status = 'pending', not_before_ms = ?, error_message = ?
      WHERE uuid = ? AND attempt = ? AND ${among(statesBefore("pending"))} RETURNING *`,
   );
+  const askCancel: Statement<TaskRecord> = db.prepare(
+    "UPDATE tasks SET cancel_asked_at_ms = ? WHERE uuid = ? AND attempt = ? AND status = 'running' RETURNING *",
+  );
+  const forgetOld = db.prepare("DELETE FROM attempts WHERE seq = ? AND attempt <= ?");
   const endAttempt = prepareEndAttempt(db);
   const putBytes = db.prepare(PUT_ANSWER_BYTES);
   return {
@@ -153,9 +168,19 @@ function prepareMoves(db: Database): Record<string, Write> {
       failpoint("running.before_commit");
       return record;
     },
-    requeueTask(move: { uuid: string; attempt: number; notBeforeMs: number; note: string | null; nowMs: number }) {
-      const record = requeue.get(Math.max(0, Math.round(move.notBeforeMs)), move.note, move.uuid, move.attempt) ?? null;
-      if (record !== null) endAttempt(record, move.nowMs, "requeued");
+    markCancelAsked: (uuid: string, attempt: number, askedAtMs: number | null): TaskRecord | null =>
+      askCancel.get(askedAtMs, uuid, attempt) ?? null,
+    requeueTask({ uuid, attempt, notBeforeMs, why, nowMs }: RequeueMove): TaskRecord | null {
+      const record = requeue.get(Math.max(0, Math.round(notBeforeMs)), why?.note ?? null, uuid, attempt) ?? null;
+      if (record !== null) {
+        endAttempt(record, {
+          endedAtMs: nowMs,
+          outcome: "requeued",
+          cause: why?.cause ?? null,
+          note: why?.note ?? null,
+        });
+        forgetOld.run(record.seq, record.attempt - MAX_ATTEMPTS_KEPT);
+      }
       failpoint("requeue.before_commit");
       return record;
     },
@@ -173,7 +198,8 @@ function prepareEnds(db: Database): Record<string, Write> {
   };
   const failWaiting: Statement<TaskRecord> = db.prepare(`${set} AND status = 'pending' RETURNING *`);
   const refuse = db.prepare(
-    `INSERT INTO attempts (seq, attempt, ended_at_ms, outcome) SELECT seq, ?, ?, 'refused' FROM tasks WHERE uuid = ?`,
+    `INSERT INTO attempts (seq, attempt, ended_at_ms, outcome, note)
+     SELECT seq, ?, ?, 'refused', 'it came after the task had moved on' FROM tasks WHERE uuid = ?`,
   );
   const overdue: Statement<{ uuid: string }> = db.prepare(
     `SELECT uuid FROM tasks INDEXED BY tasks_deadline WHERE status = 'pending' AND deadline_at_ms IS NOT NULL AND deadline_at_ms <= ?
@@ -191,7 +217,10 @@ function prepareEnds(db: Database): Record<string, Write> {
     finishTask(uuid: string, attempt: number, end: EndRecord): Ended | null {
       const record = finish[end.status].get({ uuid, attempt, ...endColumns(end) }) ?? null;
       if (record === null) refuse.run(attempt, end.finishedAtMs, uuid);
-      else endAttempt(record, end.finishedAtMs, end.reason ?? end.status);
+      else {
+        const outcome = end.reason ?? end.status;
+        endAttempt(record, { endedAtMs: end.finishedAtMs, outcome, cause: null, note: end.errorMessage });
+      }
       const ended = record === null ? null : settle(record, end.answer?.body ?? null);
       failpoint("finish.before_commit");
       return ended;
@@ -234,10 +263,11 @@ function endColumns(end: EndRecord): Record<string, unknown> {
 
 function prepareEndAttempt(db: Database) {
   const end = db.prepare(
-    "UPDATE attempts SET ended_at_ms = ?, outcome = ? WHERE seq = ? AND attempt = ? AND outcome IS NULL",
+    `UPDATE attempts SET ended_at_ms = @endedAtMs, outcome = @outcome, cause = @cause, note = substr(@note, 1, ${MAX_NOTE_CHARS})
+     WHERE seq = @seq AND attempt = @attempt AND outcome IS NULL`,
   );
-  return (record: TaskRecord, endedAtMs: number, outcome: string): void => {
-    end.run(endedAtMs, outcome, record.seq, record.attempt);
+  return ({ seq, attempt }: TaskRecord, how: AttemptEnd): void => {
+    end.run({ ...how, seq, attempt });
   };
 }
 

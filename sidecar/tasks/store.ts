@@ -54,6 +54,8 @@ export interface TaskRow extends Omit<NewTask, "payload"> {
   /** MLflow run id from a 202 answer. */
   readonly trackingId: string | null;
   readonly answer: TaskAnswer | null;
+  /** Epoch time at which somebody asked for its running training to be cancelled, or null. */
+  readonly cancelAskedAtMs: number | null;
 }
 
 /** The answer as it came from the model server (or as Sluice gives it for a task that failed without one). */
@@ -108,7 +110,33 @@ export interface AttemptRecord {
   readonly endedAtMs: number | null;
   /** `succeeded`, a failure's reason, `requeued`, `refused` (came too late), or null while it runs. */
   readonly outcome: string | null;
+  /** Of a `requeued` one: what sent it back. */
+  readonly cause: RequeueCause | null;
+  /** Why it ended like that, in words for the caller whose task it is, at most {@link MAX_NOTE_CHARS}; null when all went well. */
+  readonly note: string | null;
 }
+
+/** What sends a task back to waiting; each is counted for itself. */
+export type RequeueCause =
+  | "busy"
+  | "too_many"
+  | "refused"
+  | "cut"
+  | "bad_gateway"
+  | "timeout"
+  | "not_ready"
+  | "interrupted"
+  | "fault";
+
+export interface Requeue {
+  readonly cause: RequeueCause;
+  readonly note: string;
+}
+
+/** Longest note of an attempt; a task's own error may be longer. */
+export const MAX_NOTE_CHARS = 500;
+/** Attempts kept per task: a trainer that stays busy for months must not fill the disk. */
+export const MAX_ATTEMPTS_KEPT = 1_000;
 
 export interface TaskFilter {
   readonly model?: string;
@@ -157,8 +185,13 @@ export interface TaskStore {
    * server's 202 at once) until the run's result takes its place.
    */
   markRunning(uuid: string, attempt: number, trackingId: string | null, accepted: TaskAnswer): Promise<boolean>;
-  /** Back to `pending`, not before a time. The note stands in error_message meanwhile. */
-  requeue(uuid: string, attempt: number, notBeforeMs: number, note: string | null): Promise<boolean>;
+  /**
+   * Remembers that the cancellation of a running training was asked for, or, with null, that it was not to be had after all.
+   * @returns false when this attempt does not run any more
+   */
+  markCancelAsked(uuid: string, attempt: number, askedAtMs: number | null): Promise<boolean>;
+  /** Back to `pending`, not before a time. The note stands in error_message meanwhile, and stays with the attempt. */
+  requeue(uuid: string, attempt: number, notBeforeMs: number, why: Requeue | null): Promise<boolean>;
   /**
    * To a final state. The payload goes with it.
    * @returns false when an older attempt came too late; that is recorded, and its answer's blob is removed
@@ -172,7 +205,7 @@ export interface TaskStore {
   nextDeadlineMs(): number | null;
   /** Tasks a crash left `scheduled` or `running`. Read once at start. */
   unfinished(): Claim[];
-  /** What became of each attempt, oldest first; answers that came too late stand among them as `refused`. */
+  /** What became of each attempt, oldest first, the newest {@link MAX_ATTEMPTS_KEPT}; answers that came too late stand among them as `refused`. */
   attempts(uuid: string): AttemptRecord[];
   /** How many tasks are not final yet, by class and status. */
   depths(): { class: string; status: TaskStatus; tasks: number }[];

@@ -40,6 +40,7 @@ export interface TaskRecord {
   readonly answer_sha256: string | null;
   readonly upstream_ms: number | null;
   readonly turn: number;
+  readonly cancel_asked_at_ms: number | null;
 }
 
 /** A body's columns; `bytes` is null for a blob. */
@@ -117,6 +118,7 @@ export function taskRow(record: TaskRecord, readInline: (seq: number) => Buffer)
     errorMessage: record.error_message,
     trackingId: record.tracking_id,
     answer: taskAnswer(record, readInline),
+    cancelAskedAtMs: record.cancel_asked_at_ms,
   };
 }
 

@@ -110,7 +110,7 @@ function testOrder(t: Test, create: StoreFactory): void {
     const { task } = await store.insert(sampleTask());
     await store.insert(sampleTask());
     await store.claim(...LANE, 100);
-    t.equal(await store.requeue(task.uuid, 1, 5_000, "the trainer is busy"), true);
+    t.equal(await store.requeue(task.uuid, 1, 5_000, { cause: "busy", note: "the trainer is busy" }), true);
     t.match(store.get(task.uuid), { status: "pending", notBeforeMs: 5_000, errorMessage: "the trainer is busy" });
     const line = { model: "gazetteer", class: "interactive", priority: 2, oldestMs: 1_000 };
     t.same(store.backlog(4_999), [{ ...line, due: 1, nextDueMs: 5_000 }]);
@@ -127,6 +127,36 @@ function testOrder(t: Test, create: StoreFactory): void {
       ],
     );
     t.same(store.depths(), [{ class: "interactive", status: "scheduled", tasks: 2 }]);
+    t.match(store.attempts(task.uuid)[0], { cause: "busy", note: "the trainer is busy" });
+  });
+
+  t.test("each attempt says why it ended, briefly, and only the newest thousand are kept", async (t) => {
+    const store = await create(t);
+    const { task } = await store.insert(sampleTask());
+    for (let attempt = 1; attempt <= 1_003; attempt++) {
+      await store.claim(...LANE, attempt);
+      await store.requeue(task.uuid, attempt, 0, { cause: "busy", note: "x".repeat(2_000) });
+    }
+    await store.claim(...LANE, 2_000);
+    await store.finish(task.uuid, 1_004, failed("lost"));
+    const kept = store.attempts(task.uuid);
+    t.same([kept.length, kept[0]?.attempt, kept[0]?.note?.length], [1_001, 4, 500]);
+    t.match(kept.at(-1), { attempt: 1_004, outcome: "lost", cause: null, note: "it did not work" });
+  });
+
+  t.test("a cancellation asked for is remembered by the running attempt alone, and can be taken back", async (t) => {
+    const store = await create(t);
+    const { task } = await store.insert(sampleTask());
+    await store.claim(...LANE, 0);
+    t.equal(await store.markCancelAsked(task.uuid, 1, 7), false, "it does not run yet");
+    await store.markRunning(task.uuid, 1, "run", { ...sampleAnswer(), status: 202 });
+    t.equal(await store.markCancelAsked(task.uuid, 2, 7), false, "another attempt");
+    t.equal(store.get(task.uuid)?.cancelAskedAtMs, null);
+    t.equal(await store.markCancelAsked(task.uuid, 1, 7), true);
+    t.equal(store.get(task.uuid)?.cancelAskedAtMs, 7);
+    t.equal(store.unfinished()[0]?.task.cancelAskedAtMs, 7);
+    t.equal(await store.markCancelAsked(task.uuid, 1, null), true);
+    t.equal(store.get(task.uuid)?.cancelAskedAtMs, null);
   });
 
   t.test("a clock that was set back does not make a pause longer than any pause is", async (t) => {
@@ -266,6 +296,7 @@ function testMoves(t: Test, create: StoreFactory): void {
         [2, "refused"],
       ],
     );
+    t.match(store.attempts(task.uuid)[2], { note: /after the task had moved on/, endedAtMs: 9_000 });
   });
 
   t.test("an answer comes back whole, a training's 202 until its result takes its place", async (t) => {

@@ -1,10 +1,12 @@
 -- breaking
 -- Fair share between tenants and ageing: each waiting task has its turn in its line, and lines know when they were served.
--- Beside it: a cancellation that was asked for outlives a restart, and attempts say in words how they ended.
+-- Beside it: a cancellation that was asked for outlives a restart, and attempts say why they
+-- ended, in words, and for those that went back to waiting as one word that is counted.
 
 ALTER TABLE tasks ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN cancel_asked_at_ms INTEGER;
 ALTER TABLE attempts ADD COLUMN note TEXT;
+ALTER TABLE attempts ADD COLUMN cause TEXT;
 
 -- What waits, one row per line and class: the dispatcher plans by it.
 CREATE TABLE waiting_lines (

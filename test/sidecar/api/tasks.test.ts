@@ -45,7 +45,11 @@ t.test("a task is shown in CMG's shapes", async (t) => {
     attempts: 1,
     result_status: 200,
     result_bytes: 18,
+    attempt_history: [
+      { attempt: 1, started_at: "2025-01-02T03:04:06+00:00", ended_at: String, outcome: "succeeded", note: null },
+    ],
   });
+  t.equal(Object.keys(json).at(-1), "attempt_history");
 });
 
 t.test("bad parameters are CMG's 422, all of them together", async (t) => {

@@ -75,7 +75,7 @@ t.test("the detail of a waiting task ends with its place and time; later they ar
   t.same(Object.keys(json).slice(-3), ["position", "eta_seconds", "not_before"]);
   t.match(json, { position: 0, eta_seconds: 0, not_before: null });
   await rig.store.claim("gazetteer", CLASSES, Date.now());
-  await rig.store.requeue(uuid!, 1, Date.now() + 60_000, "the trainer is busy");
+  await rig.store.requeue(uuid!, 1, Date.now() + 60_000, { cause: "busy", note: "the trainer is busy" });
   const retried = (await rig.ask("GET", `/tasks/${uuid}?detail=true`)).json;
   t.ok(Math.abs(Date.parse(retried.not_before) - Date.now() - 60_000) < 5_000, retried.not_before);
   t.ok(retried.eta_seconds >= 50 && retried.eta_seconds <= 60, retried.eta_seconds);

@@ -1,5 +1,5 @@
 import t from "tap";
-import { decideRetry, type Trouble } from "../../../sidecar/scheduler/retry.js";
+import { decideRetry, isRepeatable, mayBeAccepted, type Trouble } from "../../../sidecar/scheduler/retry.js";
 
 const status = (code: number, retryAfterMs: number | null = null): Trouble => ({
   kind: "status",
@@ -47,6 +47,36 @@ t.test("what must not be sent twice is sent again only when it was certainly not
   t.equal(attempts(status(502), false), 1);
   t.equal(attempts(status(504), false), 1);
   t.equal(attempts(failure("cut", false), false), 3, "cut before a byte went out");
+});
+
+t.test("routes that compute may be sent twice; trainings and what nobody knows may not", async (t) => {
+  for (const task of ["process_bulk", "redact", "sanity-check", "info", "generate", "openai/v1/embeddings"]) {
+    t.equal(isRepeatable(task), true, task);
+  }
+  for (const task of [
+    "train_supervised",
+    "evaluate",
+    "train_metacat",
+    "cancel_training",
+    "auth/jwt/login",
+    "toString",
+  ]) {
+    t.equal(isRepeatable(task), false, task);
+  }
+});
+
+t.test("a call may have been accepted unless it never left or the server itself refused it", async (t) => {
+  for (const trouble of [
+    failure("cut"),
+    failure("timeout"),
+    failure("protocol"),
+    status(502),
+    status(504),
+    status(408),
+  ])
+    t.equal(mayBeAccepted(trouble), true, JSON.stringify(trouble));
+  for (const trouble of [failure("refused"), failure("cut", false), status(429), status(400), status(500)])
+    t.equal(mayBeAccepted(trouble), false, JSON.stringify(trouble));
 });
 
 t.test("a busy trainer is asked again after 5 s, doubling to 60 s, with jitter", async (t) => {

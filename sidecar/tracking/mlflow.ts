@@ -1,0 +1,122 @@
+/**
+ * MLflow: runs by their id, by their time, by their name. It may be away at any time: every question then answers `away` at once
+ * (see {@link Circuit}), and whoever asked has another way, or says that it does not know.
+ */
+import type { Clock } from "../../core/runtime/clock.js";
+import type { Logger } from "../../core/runtime/logger.js";
+import { Circuit } from "./circuit.js";
+import { createMlflowRest, describeFault, type Json, type MlflowAddress, MlflowFault, UNKNOWN } from "./mlflow-rest.js";
+import { readMlflowRun, type TrackedRun } from "./tracked-run.js";
+
+export interface MlflowOptions extends Omit<MlflowAddress, "timeoutMs"> {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Bound on one question, from connecting to the last byte. Default 5_000. */
+  readonly timeoutMs?: number;
+  /** Default 15_000: how long it is left in peace after a failure. */
+  readonly retryAfterMs?: number;
+}
+
+/** `unknown`: MLflow says that there is no such thing. `away`: it cannot be asked, or answers nonsense. */
+export type Asked<Value> = Value | "unknown" | "away";
+
+export interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** No question rejects, except with the signal's reason. */
+export interface Mlflow {
+  /** True when it has answered at least once since the start: where it is away now, it is expected back. */
+  readonly isKnown: boolean;
+  getRun(runId: string, signal?: AbortSignal): Promise<Asked<TrackedRun>>;
+  /** Runs of one experiment that began in a span of time, oldest first, at most {@link MAX_RUNS}. */
+  searchRuns(experimentId: string, span: Span, signal?: AbortSignal): Promise<Asked<TrackedRun[]>>;
+  /** Runs of any experiment with this name, newest first, at most {@link MAX_RUNS}. */
+  findRuns(runName: string, signal?: AbortSignal): Promise<Asked<TrackedRun[]>>;
+  close(): Promise<void>;
+}
+
+export const MAX_RUNS = 100;
+/** Experiments looked through for a run's name, those that changed last. */
+const MAX_EXPERIMENTS = 1_000;
+/** Of a run's name: what a tracking id may be, so that it can stand in a filter. */
+const PLAIN_NAME = /^[\w.-]{1,256}$/;
+
+export function createMlflow(options: MlflowOptions): Mlflow {
+  const rest = createMlflowRest({ ...options, timeoutMs: options.timeoutMs ?? 5_000 });
+  const circuit = createCircuit(options, () => rest.post("experiments/search", { max_results: 1 }));
+  let isKnown = false;
+
+  /** Asks where it may be asked; what fails opens the circuit. */
+  async function ask<Value>(
+    signal: AbortSignal | undefined,
+    question: () => Promise<Value | typeof UNKNOWN>,
+  ): Promise<Asked<Value>> {
+    if (!rest.isAskable || !circuit.isClosed) return "away";
+    try {
+      const value = await question();
+      isKnown = true;
+      return value === UNKNOWN ? "unknown" : value;
+    } catch (cause) {
+      signal?.throwIfAborted();
+      circuit.fail(cause);
+      return "away";
+    }
+  }
+
+  async function search(query: object, signal: AbortSignal | undefined): Promise<TrackedRun[] | typeof UNKNOWN> {
+    const body = { run_view_type: "ACTIVE_ONLY", max_results: MAX_RUNS, ...query };
+    const answer = await rest.post("runs/search", body, signal);
+    return answer === UNKNOWN ? UNKNOWN : listOf(answer.runs).map(readMlflowRun);
+  }
+
+  async function getRun(runId: string, signal: AbortSignal | undefined): Promise<TrackedRun | typeof UNKNOWN> {
+    const answer = await rest.get(`runs/get?run_id=${encodeURIComponent(runId)}`, signal);
+    return answer === UNKNOWN ? UNKNOWN : readMlflowRun(answer.run);
+  }
+
+  async function findRuns(runName: string, signal: AbortSignal | undefined): Promise<TrackedRun[] | typeof UNKNOWN> {
+    if (!PLAIN_NAME.test(runName)) return UNKNOWN;
+    const body = { max_results: MAX_EXPERIMENTS, order_by: ["last_update_time DESC"] };
+    const answer = await rest.post("experiments/search", body, signal);
+    const ids = answer === UNKNOWN ? [] : listOf(answer.experiments).map((each) => String(each.experiment_id));
+    if (ids.length === 0) return [];
+    const filter = `tags.mlflow.runName = '${runName}'`;
+    return search({ experiment_ids: ids, filter, order_by: ["attributes.start_time DESC"] }, signal);
+  }
+
+  return {
+    get isKnown() {
+      return isKnown;
+    },
+    getRun: (runId, signal) => ask(signal, () => getRun(runId, signal)),
+    searchRuns: (experimentId, { fromMs, toMs }, signal) => {
+      const filter = `attributes.start_time >= ${Math.floor(fromMs)} and attributes.start_time <= ${Math.ceil(toMs)}`;
+      const query = { experiment_ids: [experimentId], filter, order_by: ["attributes.start_time ASC"] };
+      return ask(signal, () => search(query, signal));
+    },
+    findRuns: (runName, signal) => ask(signal, () => findRuns(runName, signal)),
+    close: () => rest.close(),
+  };
+}
+
+function createCircuit({ clock, logger, retryAfterMs }: MlflowOptions, probe: () => Promise<unknown>): Circuit {
+  return new Circuit({
+    clock,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    probe: async () => void (await probe()),
+    onChange(isUp, cause) {
+      if (isUp) return logger.info({ event: "mlflow_back" }, "MLflow answers again");
+      const { code, words } = describeFault(cause);
+      logger.warn({ event: "mlflow_away", code }, `MLflow cannot be asked: ${words}; model servers tell of their runs`);
+    },
+  });
+}
+
+/** MLflow leaves an empty list out. @throws MlflowFault when it is something else */
+function listOf(value: unknown): Json[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw new MlflowFault("NOT_A_LIST", 200);
+  return value as Json[];
+}
