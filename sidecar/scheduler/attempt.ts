@@ -260,9 +260,10 @@ export function createAttempts(options: AttemptsOptions): Attempts {
           body: await storeBytes(blobs, Buffer.alloc(0)),
           upstreamMs: 0,
         };
-        if (await persist(task, signal, () => store.markRunning(task.uuid, task.attempt, null, unknown))) {
-          await followTraining(task, signal);
-        }
+        await persist(task, signal, () => store.markRunning(task.uuid, task.attempt, null, unknown));
+        // Not marked by us, it may have been by a former process that was still letting go: somebody must follow it.
+        const now = store.get(task.uuid);
+        if (now?.status === "running" && now.attempt === task.attempt) await followTraining(now, signal);
         return;
       }
       await clock.sleep(POLL_MS, follow.signal);

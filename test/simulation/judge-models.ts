@@ -10,7 +10,7 @@ const SEEN_WITHIN_MS = 3_000;
 const HANDOVER_MS = 15_000;
 
 export function judgeModels(entry: LogEntry, ledger: Ledger, accuse: Accuse): void {
-  if (entry.type === "server-stop" && entry.decided) judgeStop(entry, ledger, accuse);
+  if (entry.type === "server-stop" && entry.decided && !ledger.isStopping) judgeStop(entry, ledger, accuse);
   else if (entry.type === "sent") judgeSlots(entry, ledger, accuse);
   else if (entry.type === "commit") judgeLease(entry, ledger, accuse);
   else if (entry.type === "end") {

@@ -14,6 +14,8 @@ export interface KnownTask {
   createdAtMs: number;
   deadlineAtMs: number | null;
   notBeforeMs: number;
+  /** Its place among all that arrived. */
+  order: number;
   /** When it came into its present state. */
   since: number;
   isPromised: boolean;
@@ -59,7 +61,14 @@ export class Ledger {
   lastJump = Number.NEGATIVE_INFINITY;
   lastDiskFault = Number.NEGATIVE_INFINITY;
   lastHandover = Number.NEGATIVE_INFINITY;
-  isStopping = false;
+  /** When a task of a model was `running` last, other than now. */
+  readonly lastRunEnd = new Map<string, number>();
+  readonly #hindrances = new Set<string>(["stopped"]);
+  #arrived = 0;
+
+  get isStopping(): boolean {
+    return this.#hindrances.has("stopped");
+  }
 
   taskOf(entry: { readonly task: string }): KnownTask {
     return this.tasks.get(entry.task)!;
@@ -118,15 +127,17 @@ export class Ledger {
   }
 
   #submitted({ task: uuid, model, training, held, class: name, tenant }: LogEntry & { type: "submitted" }): void {
-    const blank = { status: null, fence: 0, priority: 0, createdAtMs: 0, deadlineAtMs: null, notBeforeMs: 0, since: 0 };
+    const blank = { status: null, fence: 0, priority: 0, createdAtMs: 0, deadlineAtMs: null, notBeforeMs: 0 };
     this.tasks.set(uuid, {
       ...{ uuid, model, training, held, class: name, tenant: tenant ?? "" },
-      ...{ ...blank, isPromised: false, cancelAsked: false, isDamaged: false, calls: [], runs: [] },
+      ...{ ...blank, order: 0, since: 0, isPromised: false, cancelAsked: false, isDamaged: false, calls: [], runs: [] },
     });
   }
 
   #committed(entry: LogEntry & { type: "commit" }): void {
     const task = this.taskOf(entry);
+    if (entry.from === null) task.order = ++this.#arrived;
+    if (entry.from === "running") this.lastRunEnd.set(task.model, entry.t);
     task.status = entry.to;
     task.fence = entry.fence;
     task.priority = entry.priority;
@@ -164,28 +175,38 @@ export class Ledger {
       case "start":
       case "handover":
         this.epoch += 1;
-        this.isStopping = false;
         this.leases.clear();
         if (entry.type === "handover") this.lastHandover = entry.t;
-        this.calmSince = entry.t;
-        return;
+        this.#hindrances.delete("paused");
+        return this.#unhinder("stopped", entry.t);
       case "crash":
-      case "pause":
-      case "disk-bad":
       case "stopping":
       case "stopped":
-        this.calmSince = Number.POSITIVE_INFINITY;
-        if (entry.type === "disk-bad") this.lastDiskFault = Number.POSITIVE_INFINITY;
-        if (entry.type === "stopping") this.isStopping = true;
-        return;
+        return this.#hinder("stopped");
+      case "pause":
+        return this.#hinder("paused");
       case "resume":
+        return this.#unhinder("paused", entry.t);
+      case "disk-bad":
+        this.lastDiskFault = Number.POSITIVE_INFINITY;
+        return this.#hinder("disk");
       case "disk-good":
       case "healed":
-        if (entry.type !== "resume" && this.lastDiskFault === Number.POSITIVE_INFINITY) this.lastDiskFault = entry.t;
-        this.calmSince = entry.t;
-        return;
+        if (this.lastDiskFault === Number.POSITIVE_INFINITY) this.lastDiskFault = entry.t;
+        if (entry.type === "healed") this.#hindrances.delete("paused");
+        return this.#unhinder("disk", entry.t);
       case "jump":
         this.lastJump = entry.t;
     }
+  }
+
+  #hinder(by: string): void {
+    this.#hindrances.add(by);
+    this.calmSince = Number.POSITIVE_INFINITY;
+  }
+
+  #unhinder(by: string, t: number): void {
+    this.#hindrances.delete(by);
+    this.calmSince = this.#hindrances.size === 0 ? t : Number.POSITIVE_INFINITY;
   }
 }

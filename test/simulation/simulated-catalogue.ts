@@ -32,7 +32,6 @@ export class SimulatedCatalogue implements ModelCatalogue {
   readonly #listeners = new Set<(models: ModelEntry[]) => void>();
   #isPublishing = false;
   #isStopping = false;
-  #holder = 0;
 
   constructor(options: SimulatedCatalogueOptions, vanished: ReadonlySet<string>) {
     this.#options = options;
@@ -60,12 +59,13 @@ export class SimulatedCatalogue implements ModelCatalogue {
   }
 
   lease(model: string, holder: string): () => void {
+    const { world } = this.#options;
     const release = this.#leases.take(model, holder);
-    const name = `${holder} #${++this.#holder}`;
-    this.#options.world.tell({ type: "lease", model, holder: name, taken: true });
+    const name = `${holder} #${world.nextHolder()}`;
+    world.tell({ type: "lease", model, holder: name, taken: true });
     let isHeld = true;
     return () => {
-      if (isHeld) this.#options.world.tell({ type: "lease", model, holder: name, taken: false });
+      if (isHeld) world.tell({ type: "lease", model, holder: name, taken: false });
       isHeld = false;
       release();
     };

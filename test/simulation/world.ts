@@ -26,6 +26,7 @@ export class World {
   onError: ((fields: object, message: string) => void) | null = null;
   #calls = 0;
   #blobs = 0;
+  #holders = 0;
 
   constructor(plan: Plan, seed: number) {
     this.plan = plan;
@@ -38,6 +39,10 @@ export class World {
 
   nextCall(): number {
     return ++this.#calls;
+  }
+
+  nextHolder(): number {
+    return ++this.#holders;
   }
 
   nextBlobKey(): string {
