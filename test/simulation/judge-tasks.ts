@@ -77,7 +77,7 @@ function judgeFailure(entry: Commit, task: KnownTask, { ledger, accuse }: Case):
       (from === "pending" && task.held && task.training && isTrainerBusy(entry, ledger)),
     upstream_error: () =>
       heard((call) => call.heard !== null && (call.heard !== "answer" || call.status >= 400)) ||
-      task.runs.some(({ end }) => end === "FAILED" || end === "KILLED"),
+      task.runs.some(({ end }) => end === "FAILED" || (end === "KILLED" && task.cancelledBy !== ledger.epoch)),
     lost: () => task.training && task.fence > 0,
     model_unavailable: () => calls.length === 0,
     internal: () => task.isDamaged || entry.t - ledger.lastDiskFault < 60_000,

@@ -20,6 +20,8 @@ export interface KnownTask {
   since: number;
   isPromised: boolean;
   cancelAsked: boolean;
+  /** The process that passed its cancellation on to the model server, or 0. */
+  cancelledBy: number;
   isDamaged: boolean;
   readonly calls: KnownCall[];
   readonly runs: KnownRun[];
@@ -52,9 +54,9 @@ export class Ledger {
   readonly tasks = new Map<string, KnownTask>();
   readonly calls = new Map<number, KnownCall>();
   readonly runs = new Map<string, KnownRun>();
-  /** Leases held by the present process, by model. */
+  /** Leases held by the newest process, by model. */
   readonly leases = new Map<string, Set<string>>();
-  /** Grows with every process. */
+  /** The newest process. */
   epoch = 0;
   /** Since when nothing has hindered the present process; infinite while something does. */
   calmSince = 0;
@@ -102,6 +104,9 @@ export class Ledger {
       case "cancel-asked":
         this.taskOf(entry).cancelAsked = true;
         return;
+      case "cancel-answered":
+        if (entry.how === "accepted") this.taskOf(entry).cancelledBy = this.epoch;
+        return;
       case "damaged":
         this.taskOf(entry).isDamaged = true;
         return;
@@ -130,7 +135,7 @@ export class Ledger {
     const blank = { status: null, fence: 0, priority: 0, createdAtMs: 0, deadlineAtMs: null, notBeforeMs: 0 };
     this.tasks.set(uuid, {
       ...{ uuid, model, training, held, class: name, tenant: tenant ?? "" },
-      ...{ ...blank, order: 0, since: 0, isPromised: false, cancelAsked: false, isDamaged: false, calls: [], runs: [] },
+      ...{ ...blank, order: 0, since: 0, isPromised: false, cancelAsked: false, cancelledBy: 0, isDamaged: false, calls: [], runs: [] },
     });
   }
 
@@ -152,7 +157,7 @@ export class Ledger {
       const task = this.taskOf(entry);
       const { attempt } = entry;
       const unheard = { heard: null, heardAt: 0, status: 0, retryAfterMs: 0, text: null };
-      const call: KnownCall = { task, attempt, epoch: this.epoch, ...unheard };
+      const call: KnownCall = { task, attempt, epoch: entry.process, ...unheard };
       this.calls.set(entry.call, call);
       task.calls.push(call);
       return;
@@ -162,10 +167,10 @@ export class Ledger {
     else Object.assign(call, { heard: entry.how, heardAt: entry.t, status: entry.status, retryAfterMs: entry.retryAfterMs });
   }
 
-  #lease({ model, holder, taken }: LogEntry & { type: "lease" }): void {
+  #lease({ process, model, holder, taken }: LogEntry & { type: "lease" }): void {
+    if (process !== this.epoch) return;
     const held = this.leases.get(model) ?? new Set();
     this.leases.set(model, held);
-    // A process that lets go tells of its own leases; they were forgotten with it.
     if (taken) held.add(holder);
     else held.delete(holder);
   }

@@ -205,7 +205,7 @@ export class SimulatedServer {
     this.#active = run;
     this.#world.tell({ type: "run-accepted", run: run.id, call, model: this.name });
     const how = random.chance(this.#world.isHealed ? 0 : 0.2) ? "FAILED" : "FINISHED";
-    const spanMs = random.chance(0.1) ? 250_000 : random.pick([500, 4_000, 30_000]);
+    const spanMs = random.chance(0.03) ? 250_000 : random.pick([300, 2_000, 10_000]);
     this.#later(spanMs * (0.5 + random.next()), () => this.#end(run, how));
     return run;
   }

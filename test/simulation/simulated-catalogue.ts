@@ -59,13 +59,14 @@ export class SimulatedCatalogue implements ModelCatalogue {
   }
 
   lease(model: string, holder: string): () => void {
-    const { world } = this.#options;
+    const { world, process } = this.#options;
+    const told = { type: "lease", process: process.number, model } as const;
     const release = this.#leases.take(model, holder);
     const name = `${holder} #${world.nextHolder()}`;
-    world.tell({ type: "lease", model, holder: name, taken: true });
+    world.tell({ ...told, holder: name, taken: true });
     let isHeld = true;
     return () => {
-      if (isHeld) world.tell({ type: "lease", model, holder: name, taken: false });
+      if (isHeld) world.tell({ ...told, holder: name, taken: false });
       isHeld = false;
       release();
     };
@@ -115,7 +116,7 @@ export class SimulatedCatalogue implements ModelCatalogue {
         startTimeoutMs: world.plan.startTimeoutMs,
         retryAttempts: 2,
         probeIntervalMs: 1_000,
-        recheckIntervalMs: 10_000,
+        recheckIntervalMs: 30_000,
       }),
       clock: process.clock,
       http,

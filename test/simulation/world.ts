@@ -27,6 +27,7 @@ export class World {
   #calls = 0;
   #blobs = 0;
   #holders = 0;
+  #processes = 0;
 
   constructor(plan: Plan, seed: number) {
     this.plan = plan;
@@ -39,6 +40,10 @@ export class World {
 
   nextCall(): number {
     return ++this.#calls;
+  }
+
+  nextProcess(): number {
+    return ++this.#processes;
   }
 
   nextHolder(): number {
