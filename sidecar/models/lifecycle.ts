@@ -128,7 +128,10 @@ export function advance(life: Life, event: LifeEvent, now: number, rules: LifeRu
 function whileDown(life: Life, event: LifeEvent, now: number, rules: LifeRules): Step {
   if (event.type === "found") {
     const fresh = { ...UNBORN, state: "starting", run: life.run + 1, probeDelayMs: rules.probeIntervalMs } as const;
-    return { life: { ...fresh, startBy: startBound(fresh, now, rules) }, actions: [{ do: "check", run: fresh.run, afterMs: 0 }] };
+    return {
+      life: { ...fresh, startBy: startBound(fresh, now, rules) },
+      actions: [{ do: "check", run: fresh.run, afterMs: 0 }],
+    };
   }
   return event.type === "wanted" && rules.startable ? begin(life, now, rules) : stay(life);
 }

@@ -56,6 +56,7 @@ function judgeLease(entry: LogEntry & { type: "commit" }, ledger: Ledger, accuse
   const task = ledger.taskOf(entry);
   if (ledger.leaseCount(task.model) > 0 || entry.t - ledger.lastHandover < HANDOVER_MS || ledger.isStopping) return;
   const waited = entry.to === "scheduled" && isSeen(task.since, entry.t, ledger);
-  const worked = entry.from === "running" || (entry.from === "scheduled" && task.calls.at(-1)?.attempt === entry.attempt);
+  const worked =
+    entry.from === "running" || (entry.from === "scheduled" && task.calls.at(-1)?.attempt === entry.attempt);
   if (waited || worked) accuse(`promise 4: nothing holds ${task.model} while ${task.uuid} is ${entry.from}`);
 }

@@ -54,7 +54,11 @@ interface Line {
   readonly served: number;
 }
 
-function linesOf(tasks: readonly KnownTask[], nowMs: number, { ageingMs, turns }: { ageingMs: number; turns: Turns }): Line[] {
+function linesOf(
+  tasks: readonly KnownTask[],
+  nowMs: number,
+  { ageingMs, turns }: { ageingMs: number; turns: Turns },
+): Line[] {
   const mostUrgent = Math.min(...tasks.map((task) => task.priority));
   return [...new Set(tasks.map((task) => task.priority))].map((priority) => {
     const ofLine = tasks.filter((task) => task.priority === priority);

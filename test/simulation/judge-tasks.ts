@@ -30,8 +30,10 @@ export function judgeTasks(entry: LogEntry, ledger: Ledger, accuse: Accuse): voi
   } else if (entry.type === "end") {
     judgeDeadlines(entry, ledger, accuse);
     for (const task of ledger.tasks.values()) {
-      const isFinal = task.status === "succeeded" || task.status === "failed" || (task.status === null && !task.isPromised);
-      if (!isFinal) accuse(`promise 1: ${task.uuid} is still ${task.status ?? "unknown"} though nothing hinders any more`);
+      const isFinal =
+        task.status === "succeeded" || task.status === "failed" || (task.status === null && !task.isPromised);
+      if (!isFinal)
+        accuse(`promise 1: ${task.uuid} is still ${task.status ?? "unknown"} though nothing hinders any more`);
     }
   }
 }
@@ -43,7 +45,8 @@ function judgeMove({ task: uuid, from, to, attempt, fence, claim }: Commit, task
   }
   if (from !== task.status || !MOVES[from].includes(to)) accuse(`promise 2: ${uuid} went from ${task.status} to ${to}`);
   const isClaim = to === "scheduled";
-  if (isClaim && (claim === null || fence !== task.fence + 1)) accuse(`promise 2: ${uuid} was claimed without a new attempt`);
+  if (isClaim && (claim === null || fence !== task.fence + 1))
+    accuse(`promise 2: ${uuid} was claimed without a new attempt`);
   if (!isClaim && (attempt !== task.fence || fence !== task.fence))
     accuse(`promise 2: attempt ${attempt} wrote ${uuid}, whose attempt is ${task.fence}`);
 }

@@ -132,10 +132,27 @@ export class Ledger {
   }
 
   #submitted({ task: uuid, model, training, held, class: name, tenant }: LogEntry & { type: "submitted" }): void {
-    const blank = { status: null, fence: 0, priority: 0, createdAtMs: 0, deadlineAtMs: null, notBeforeMs: 0 };
     this.tasks.set(uuid, {
-      ...{ uuid, model, training, held, class: name, tenant: tenant ?? "" },
-      ...{ ...blank, order: 0, since: 0, isPromised: false, cancelAsked: false, cancelledBy: 0, isDamaged: false, calls: [], runs: [] },
+      uuid,
+      model,
+      training,
+      held,
+      class: name,
+      tenant: tenant ?? "",
+      status: null,
+      fence: 0,
+      priority: 0,
+      createdAtMs: 0,
+      deadlineAtMs: null,
+      notBeforeMs: 0,
+      order: 0,
+      since: 0,
+      isPromised: false,
+      cancelAsked: false,
+      cancelledBy: 0,
+      isDamaged: false,
+      calls: [],
+      runs: [],
     });
   }
 
@@ -164,7 +181,13 @@ export class Ledger {
     }
     const call = this.calls.get(entry.call)!;
     if (entry.type === "served") call.text = entry.text;
-    else Object.assign(call, { heard: entry.how, heardAt: entry.t, status: entry.status, retryAfterMs: entry.retryAfterMs });
+    else
+      Object.assign(call, {
+        heard: entry.how,
+        heardAt: entry.t,
+        status: entry.status,
+        retryAfterMs: entry.retryAfterMs,
+      });
   }
 
   #lease({ process, model, holder, taken }: LogEntry & { type: "lease" }): void {
