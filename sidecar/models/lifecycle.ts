@@ -17,7 +17,14 @@
  * Events that carry `run` tell of one particular run of the server; those of an earlier run change nothing.
  */
 import type { ModelState } from "../../core/contract/models.js";
-import { type CheckOutcome, decideReachability, type Health, SILENCE_TO_UNREACHABLE_MS, WELL } from "./reachability.js";
+import {
+  type CheckOutcome,
+  decideReachability,
+  type Health,
+  LONGEST_SILENCE_MS,
+  SILENCE_TO_UNREACHABLE_MS,
+  WELL,
+} from "./reachability.js";
 
 export interface LifeRules {
   /** Whether a request may start it. */
@@ -121,11 +128,18 @@ export function advance(life: Life, event: LifeEvent, now: number, rules: LifeRu
 function whileDown(life: Life, event: LifeEvent, now: number, rules: LifeRules): Step {
   if (event.type === "found") {
     const fresh = { ...UNBORN, state: "starting", run: life.run + 1, probeDelayMs: rules.probeIntervalMs } as const;
-    // One of ours that was found may be in the middle of a blocking call, so its bound is at least as long as such a call.
-    const startBy = rules.startable ? now + Math.max(rules.startTimeoutMs, SILENCE_TO_UNREACHABLE_MS) : null;
-    return { life: { ...fresh, startBy }, actions: [{ do: "check", run: fresh.run, afterMs: 0 }] };
+    return {
+      life: { ...fresh, startBy: startBound(fresh, now, rules) },
+      actions: [{ do: "check", run: fresh.run, afterMs: 0 }],
+    };
   }
   return event.type === "wanted" && rules.startable ? begin(life, now, rules) : stay(life);
+}
+
+/** One of ours that was found may be in the middle of a training that an earlier sidecar sent: given up too early, it would be ended. */
+function startBound(life: Pick<Life, "attempt">, now: number, rules: LifeRules): number | null {
+  if (!rules.startable) return null;
+  return now + (life.attempt === 0 ? Math.max(rules.startTimeoutMs, LONGEST_SILENCE_MS) : rules.startTimeoutMs);
 }
 
 function begin(life: Life, now: number, rules: LifeRules): Step {
@@ -258,7 +272,7 @@ function startDraining(life: Life): Step {
 }
 
 function callOff(life: Life, state: NonNullable<Life["before"]>, now: number, rules: LifeRules): Step {
-  const startBy = state === "starting" && rules.startable ? now + rules.startTimeoutMs : null;
+  const startBy = state === "starting" ? startBound(life, now, rules) : null;
   const check: LifeAction = { do: "check", run: life.run, afterMs: 0 };
   return {
     life: { ...life, state, before: null, startBy },

@@ -29,6 +29,9 @@ export const REFUSALS_TO_UNREACHABLE = 3;
  */
 export const SILENCE_TO_UNREACHABLE_MS = 200_000;
 
+/** As long as a silent server is believed to be at work on an accepted training (`sidecar/scheduler/training.ts`). */
+export const LONGEST_SILENCE_MS = 3_600_000;
+
 export interface Reachability {
   readonly health: Health;
   readonly reachable: boolean;

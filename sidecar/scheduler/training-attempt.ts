@@ -117,9 +117,12 @@ export function createTrainingAttempts(options: TrainingOptions): TrainingAttemp
 
   async function begin(task: TaskRow, runId: string | null, answer: TaskAnswer, signal: AbortSignal): Promise<void> {
     const write = () => store.markRunning(task.uuid, task.attempt, runId, answer);
-    if (!(await settler.persist(task, signal, write))) return;
+    await settler.persist(task, signal, write);
+    // Not marked by us, it may have been by a former process that was still letting go: somebody must follow it.
+    const now = await settler.persist(task, signal, async () => store.get(task.uuid));
+    if (now?.status !== "running" || now.attempt !== task.attempt) return;
     await busy.answerHeld(task.model);
-    await follow({ ...task, trackingId: runId }, signal);
+    await follow(now, signal);
   }
 
   async function outcomeOfRun(task: TaskRow, end: RunEnd, signal: AbortSignal): Promise<Outcome> {

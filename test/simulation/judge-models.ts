@@ -8,12 +8,14 @@ type Accuse = (words: string) => void;
 const SEEN_WITHIN_MS = 3_000;
 /** A process that lets go beside a new one. */
 const HANDOVER_MS = 15_000;
+/** A new process looks so long for a run that the old one may have ended meanwhile. */
+const LOOKS_FOR_MS = 100_000;
 
 export function judgeModels(entry: LogEntry, ledger: Ledger, accuse: Accuse): void {
-  if (entry.type === "server-stop" && entry.decided) judgeStop(entry, ledger, accuse);
-  else if (entry.type === "sent") judgeSlots(entry, ledger, accuse);
+  if (entry.type === "server-stop" && entry.decided && !ledger.isStopping) judgeStop(entry, ledger, accuse);
+  else if (entry.type === "sent" && entry.process === ledger.epoch) judgeSlots(entry, ledger, accuse);
   else if (entry.type === "commit") judgeLease(entry, ledger, accuse);
-  else if (entry.type === "end") {
+  else if (entry.type === "end" && entry.t - ledger.lastHandover > LOOKS_FOR_MS) {
     for (const [model, held] of ledger.leases)
       if (held.size > 0) accuse(`promise 4: ${model} is held for ever by ${[...held].join(", ")}`);
   }

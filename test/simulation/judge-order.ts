@@ -146,7 +146,7 @@ export class Fairness {
       if (apart > APART_AT_MOST)
         accuse(`promise 5: tenant '${task.tenant}' started ${apart} tasks more than '${name}', who waited as well`);
     }
-    const older = others.find((each) => each.tenant === task.tenant && each.createdAtMs < task.createdAtMs);
+    const older = others.find((each) => each.tenant === task.tenant && each.order < task.order);
     if (older !== undefined) accuse(`promise 5: ${task.uuid} was started before the older ${older.uuid} of its tenant`);
   }
 }

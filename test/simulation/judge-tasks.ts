@@ -77,16 +77,23 @@ function judgeFailure(entry: Commit, task: KnownTask, { ledger, accuse }: Case):
     expired: () => from === "pending" && task.deadlineAtMs !== null && wall >= task.deadlineAtMs,
     rejected: () =>
       heard(({ heard: how, status }) => (how === "answer" && status >= 400 && status < 500) || how === "busy") ||
-      (from === "pending" && task.held && task.training && ledger.ofModel(task.model, "running").length > 0),
+      (from === "pending" && task.held && task.training && isTrainerBusy(entry, ledger)),
     upstream_error: () =>
       heard((call) => call.heard !== null && (call.heard !== "answer" || call.status >= 400)) ||
-      task.runs.some(({ end }) => end === "FAILED" || end === "KILLED"),
+      task.runs.some(({ end }) => end === "FAILED" || (end === "KILLED" && task.cancelledBy !== ledger.epoch)),
     lost: () => task.training && task.fence > 0,
     model_unavailable: () => calls.length === 0,
     internal: () => task.isDamaged || entry.t - ledger.lastDiskFault < 60_000,
   };
   if (reason === null || isTrue[reason]?.() !== true)
     accuse(`promise 2: ${task.uuid} failed as '${reason}', which is not what happened`);
+}
+
+/** A moment ago is close enough: the answer takes its time to the disk. */
+function isTrainerBusy({ t, task }: Commit, ledger: Ledger): boolean {
+  const { model } = ledger.tasks.get(task)!;
+  const last = ledger.lastRunEnd.get(model) ?? Number.NEGATIVE_INFINITY;
+  return ledger.ofModel(model, "running").length > 0 || t - last < 3_000;
 }
 
 /** No waiting task outlives its deadline by more than the bound, and none that did is started. */

@@ -14,10 +14,14 @@ export interface KnownTask {
   createdAtMs: number;
   deadlineAtMs: number | null;
   notBeforeMs: number;
+  /** Its place among all that arrived. */
+  order: number;
   /** When it came into its present state. */
   since: number;
   isPromised: boolean;
   cancelAsked: boolean;
+  /** The process that passed its cancellation on to the model server, or 0. */
+  cancelledBy: number;
   isDamaged: boolean;
   readonly calls: KnownCall[];
   readonly runs: KnownRun[];
@@ -50,16 +54,23 @@ export class Ledger {
   readonly tasks = new Map<string, KnownTask>();
   readonly calls = new Map<number, KnownCall>();
   readonly runs = new Map<string, KnownRun>();
-  /** Leases held by the present process, by model. */
+  /** Leases held by the newest process, by model. */
   readonly leases = new Map<string, Set<string>>();
-  /** Grows with every process. */
+  /** The newest process. */
   epoch = 0;
   /** Since when nothing has hindered the present process; infinite while something does. */
   calmSince = 0;
   lastJump = Number.NEGATIVE_INFINITY;
   lastDiskFault = Number.NEGATIVE_INFINITY;
   lastHandover = Number.NEGATIVE_INFINITY;
-  isStopping = false;
+  /** When a task of a model was `running` last, other than now. */
+  readonly lastRunEnd = new Map<string, number>();
+  readonly #hindrances = new Set<string>(["stopped"]);
+  #arrived = 0;
+
+  get isStopping(): boolean {
+    return this.#hindrances.has("stopped");
+  }
 
   taskOf(entry: { readonly task: string }): KnownTask {
     return this.tasks.get(entry.task)!;
@@ -93,6 +104,9 @@ export class Ledger {
       case "cancel-asked":
         this.taskOf(entry).cancelAsked = true;
         return;
+      case "cancel-answered":
+        if (entry.how === "accepted") this.taskOf(entry).cancelledBy = this.epoch;
+        return;
       case "damaged":
         this.taskOf(entry).isDamaged = true;
         return;
@@ -118,15 +132,34 @@ export class Ledger {
   }
 
   #submitted({ task: uuid, model, training, held, class: name, tenant }: LogEntry & { type: "submitted" }): void {
-    const blank = { status: null, fence: 0, priority: 0, createdAtMs: 0, deadlineAtMs: null, notBeforeMs: 0, since: 0 };
     this.tasks.set(uuid, {
-      ...{ uuid, model, training, held, class: name, tenant: tenant ?? "" },
-      ...{ ...blank, isPromised: false, cancelAsked: false, isDamaged: false, calls: [], runs: [] },
+      uuid,
+      model,
+      training,
+      held,
+      class: name,
+      tenant: tenant ?? "",
+      status: null,
+      fence: 0,
+      priority: 0,
+      createdAtMs: 0,
+      deadlineAtMs: null,
+      notBeforeMs: 0,
+      order: 0,
+      since: 0,
+      isPromised: false,
+      cancelAsked: false,
+      cancelledBy: 0,
+      isDamaged: false,
+      calls: [],
+      runs: [],
     });
   }
 
   #committed(entry: LogEntry & { type: "commit" }): void {
     const task = this.taskOf(entry);
+    if (entry.from === null) task.order = ++this.#arrived;
+    if (entry.from === "running") this.lastRunEnd.set(task.model, entry.t);
     task.status = entry.to;
     task.fence = entry.fence;
     task.priority = entry.priority;
@@ -141,7 +174,7 @@ export class Ledger {
       const task = this.taskOf(entry);
       const { attempt } = entry;
       const unheard = { heard: null, heardAt: 0, status: 0, retryAfterMs: 0, text: null };
-      const call: KnownCall = { task, attempt, epoch: this.epoch, ...unheard };
+      const call: KnownCall = { task, attempt, epoch: entry.process, ...unheard };
       this.calls.set(entry.call, call);
       task.calls.push(call);
       return;
@@ -157,10 +190,10 @@ export class Ledger {
       });
   }
 
-  #lease({ model, holder, taken }: LogEntry & { type: "lease" }): void {
+  #lease({ process, model, holder, taken }: LogEntry & { type: "lease" }): void {
+    if (process !== this.epoch) return;
     const held = this.leases.get(model) ?? new Set();
     this.leases.set(model, held);
-    // A process that lets go tells of its own leases; they were forgotten with it.
     if (taken) held.add(holder);
     else held.delete(holder);
   }
@@ -170,28 +203,38 @@ export class Ledger {
       case "start":
       case "handover":
         this.epoch += 1;
-        this.isStopping = false;
         this.leases.clear();
         if (entry.type === "handover") this.lastHandover = entry.t;
-        this.calmSince = entry.t;
-        return;
+        this.#hindrances.delete("paused");
+        return this.#unhinder("stopped", entry.t);
       case "crash":
-      case "pause":
-      case "disk-bad":
       case "stopping":
       case "stopped":
-        this.calmSince = Number.POSITIVE_INFINITY;
-        if (entry.type === "disk-bad") this.lastDiskFault = Number.POSITIVE_INFINITY;
-        if (entry.type === "stopping") this.isStopping = true;
-        return;
+        return this.#hinder("stopped");
+      case "pause":
+        return this.#hinder("paused");
       case "resume":
+        return this.#unhinder("paused", entry.t);
+      case "disk-bad":
+        this.lastDiskFault = Number.POSITIVE_INFINITY;
+        return this.#hinder("disk");
       case "disk-good":
       case "healed":
-        if (entry.type !== "resume" && this.lastDiskFault === Number.POSITIVE_INFINITY) this.lastDiskFault = entry.t;
-        this.calmSince = entry.t;
-        return;
+        if (this.lastDiskFault === Number.POSITIVE_INFINITY) this.lastDiskFault = entry.t;
+        if (entry.type === "healed") this.#hindrances.delete("paused");
+        return this.#unhinder("disk", entry.t);
       case "jump":
         this.lastJump = entry.t;
     }
+  }
+
+  #hinder(by: string): void {
+    this.#hindrances.add(by);
+    this.calmSince = Number.POSITIVE_INFINITY;
+  }
+
+  #unhinder(by: string, t: number): void {
+    this.#hindrances.delete(by);
+    this.calmSince = this.#hindrances.size === 0 ? t : Number.POSITIVE_INFINITY;
   }
 }

@@ -53,7 +53,14 @@ export type Happening =
     }
   /** An answer of an attempt that came too late, or a second one. */
   | { readonly type: "late"; readonly task: string; readonly attempt: number }
-  | { readonly type: "sent"; readonly call: number; readonly task: string; readonly attempt: number }
+  /** `process` counts the sidecar's processes: two may be there at a time. */
+  | {
+      readonly type: "sent";
+      readonly process: number;
+      readonly call: number;
+      readonly task: string;
+      readonly attempt: number;
+    }
   /** The model server's work for a call, as the server itself knows it. */
   | { readonly type: "served"; readonly call: number; readonly status: number; readonly text: string }
   | {
@@ -65,7 +72,13 @@ export type Happening =
     }
   | { readonly type: "run-accepted"; readonly run: string; readonly call: number; readonly model: string }
   | { readonly type: "run-ended"; readonly run: string; readonly how: "FINISHED" | "FAILED" | "KILLED" | "died" }
-  | { readonly type: "lease"; readonly model: string; readonly holder: string; readonly taken: boolean }
+  | {
+      readonly type: "lease";
+      readonly process: number;
+      readonly model: string;
+      readonly holder: string;
+      readonly taken: boolean;
+    }
   /** We asked for a model server's end. `decided` is false where Sluice itself was stopped. */
   | { readonly type: "server-stop"; readonly model: string; readonly decided: boolean; readonly wasReady: boolean }
   | { readonly type: "server-up" | "server-down" | "start-failed" | "vanished" | "appeared"; readonly model: string }

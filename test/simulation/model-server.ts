@@ -44,6 +44,7 @@ export class SimulatedServer {
   onExit: ((cause: string) => void) | null = null;
   /** The next start goes wrong. */
   isNextStartBad = false;
+  /** It has said that it is ready, in its present life. */
   wasReady = false;
   readonly #world: World;
   readonly #open = new Set<Request>();
@@ -62,7 +63,6 @@ export class SimulatedServer {
     this.name = planned.name;
     this.url = `http://${planned.name}.test`;
     if (planned.kind === "static") this.#state = "up";
-    this.wasReady = planned.kind === "static";
   }
 
   get isDown(): boolean {
@@ -78,7 +78,6 @@ export class SimulatedServer {
     if (neverReady) return;
     this.#later(this.planned.warmUpMs, () => {
       this.#state = "up";
-      this.wasReady = true;
       this.#world.tell({ type: "server-up", model: this.name });
     });
   }
@@ -110,7 +109,10 @@ export class SimulatedServer {
   }
 
   health(request: Request): void {
-    this.#meet(request, () => this.#answer(request, status(this.#state === "up" ? 200 : 503)));
+    this.#meet(request, () => {
+      if (this.#state === "up") this.wasReady = true;
+      this.#answer(request, status(this.#state === "up" ? 200 : 503));
+    });
   }
 
   runInfo(name: string, request: Request): void {
@@ -203,7 +205,7 @@ export class SimulatedServer {
     this.#active = run;
     this.#world.tell({ type: "run-accepted", run: run.id, call, model: this.name });
     const how = random.chance(this.#world.isHealed ? 0 : 0.2) ? "FAILED" : "FINISHED";
-    const spanMs = random.chance(0.1) ? 250_000 : random.pick([500, 4_000, 30_000]);
+    const spanMs = random.chance(0.03) ? 250_000 : random.pick([300, 2_000, 10_000]);
     this.#later(spanMs * (0.5 + random.next()), () => this.#end(run, how));
     return run;
   }

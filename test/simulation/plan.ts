@@ -71,10 +71,10 @@ export function makePlan(random: Random): Plan {
   const spanMs = random.pick([2_000, 10_000, 40_000]);
   // One in four is calm: order is judged best where nothing else happens.
   const isCalm = random.chance(0.25);
-  const count = isCalm ? random.whole(6, 14) : random.whole(2, 9);
+  const count = isCalm ? random.whole(5, 12) : random.whole(2, 7);
   const deadlines = random.chance(0.4);
   const tenants = random.pick([[null], [null, "a"], ["a", "b"], ["a", "b", "c"]]);
-  const trainings = random.pick([0, 0.15, 0.5]);
+  const trainings = random.pick([0, 0.1, 0.4]);
   const tasks = Array.from({ length: count }, () =>
     planTask({ random, models, spanMs, deadlines, tenants, trainings }),
   );
@@ -155,7 +155,7 @@ function planFault(random: Random, { models, count, untilMs }: FaultSpan): Fault
   const model = random.pick(models).name;
   const task = random.whole(0, count - 1);
   const briefMs = random.pick([50, 1_000, 5_000]);
-  const longMs = random.pick([1_000, 20_000, 90_000]);
+  const longMs = random.pick([1_000, 3_000, 20_000, 90_000]);
   switch (random.whole(0, 13)) {
     case 0:
     case 1:

@@ -4,12 +4,15 @@ import type { VirtualClock } from "./virtual-clock.js";
 
 export class SidecarProcess {
   readonly clock: Clock;
+  /** Which one it is among all of its history, from 1. */
+  readonly number: number;
   readonly #world: VirtualClock;
   /** What came while it was stopped; null while it runs. */
   #held: (() => void)[] | null = null;
   #isAlive = true;
 
-  constructor(world: VirtualClock) {
+  constructor(world: VirtualClock, number: number) {
+    this.number = number;
     this.#world = world;
     this.clock = {
       now: () => world.now(),

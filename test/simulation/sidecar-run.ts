@@ -37,7 +37,7 @@ export class SidecarRun {
   constructor(world: World, servers: ReadonlyMap<string, SimulatedServer>, vanished: ReadonlySet<string>) {
     const { plan } = world;
     this.#world = world;
-    this.process = new SidecarProcess(world.clock);
+    this.process = new SidecarProcess(world.clock, world.nextProcess());
     const { clock } = this.process;
     this.#logger = simulateLogger(world);
     const network = { world, process: this.process, servers };

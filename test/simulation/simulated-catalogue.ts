@@ -32,7 +32,6 @@ export class SimulatedCatalogue implements ModelCatalogue {
   readonly #listeners = new Set<(models: ModelEntry[]) => void>();
   #isPublishing = false;
   #isStopping = false;
-  #holder = 0;
 
   constructor(options: SimulatedCatalogueOptions, vanished: ReadonlySet<string>) {
     this.#options = options;
@@ -60,12 +59,14 @@ export class SimulatedCatalogue implements ModelCatalogue {
   }
 
   lease(model: string, holder: string): () => void {
+    const { world, process } = this.#options;
+    const told = { type: "lease", process: process.number, model } as const;
     const release = this.#leases.take(model, holder);
-    const name = `${holder} #${++this.#holder}`;
-    this.#options.world.tell({ type: "lease", model, holder: name, taken: true });
+    const name = `${holder} #${world.nextHolder()}`;
+    world.tell({ ...told, holder: name, taken: true });
     let isHeld = true;
     return () => {
-      if (isHeld) this.#options.world.tell({ type: "lease", model, holder: name, taken: false });
+      if (isHeld) world.tell({ ...told, holder: name, taken: false });
       isHeld = false;
       release();
     };
@@ -115,7 +116,7 @@ export class SimulatedCatalogue implements ModelCatalogue {
         startTimeoutMs: world.plan.startTimeoutMs,
         retryAttempts: 2,
         probeIntervalMs: 1_000,
-        recheckIntervalMs: 10_000,
+        recheckIntervalMs: 30_000,
       }),
       clock: process.clock,
       http,

@@ -63,7 +63,7 @@ export function simulateCaller(network: Network, blobs: MemoryBlobs): Caller {
       const startedAtMs = process.clock.elapsed();
       const runName = isTraining(task.task) ? runNameOf(task) : null;
       const bytes = payload.kind === "inline" ? payload.bytes.length : payload.size;
-      world.tell({ type: "sent", call, task: task.uuid, attempt: task.attempt });
+      world.tell({ type: "sent", process: process.number, call, task: task.uuid, attempt: task.attempt });
       const reply = await exchange(network, { timeoutMs: world.plan.responseTimeoutMs, signal }, (request) =>
         server.take({ ...request, call, runName, bytes }),
       );

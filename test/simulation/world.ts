@@ -26,6 +26,8 @@ export class World {
   onError: ((fields: object, message: string) => void) | null = null;
   #calls = 0;
   #blobs = 0;
+  #holders = 0;
+  #processes = 0;
 
   constructor(plan: Plan, seed: number) {
     this.plan = plan;
@@ -38,6 +40,14 @@ export class World {
 
   nextCall(): number {
     return ++this.#calls;
+  }
+
+  nextProcess(): number {
+    return ++this.#processes;
+  }
+
+  nextHolder(): number {
+    return ++this.#holders;
   }
 
   nextBlobKey(): string {

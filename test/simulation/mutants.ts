@@ -1,0 +1,140 @@
+/**
+ * Faults planted in the compiled scheduler, one at a time; the checker must find each. `find` stands exactly once in its file. When the
+ * code changes and a text is found no more, choose another one for the same fault.
+ */
+export interface Mutant {
+  readonly name: string;
+  /** Below `sidecar/`, without its extension. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "a training is sent again after its connection was cut",
+    file: "scheduler/retry",
+    find: "cut: { attempts: 3, firstMs: 2_000, maxMs: 2_000, notAccepted: false }",
+    replace: "cut: { attempts: 3, firstMs: 2_000, maxMs: 2_000, notAccepted: true }",
+  },
+  {
+    name: "failures are tried again without end",
+    file: "scheduler/retry",
+    find: "attempt >= rule.attempts",
+    replace: "false",
+  },
+  {
+    name: "pauses and Retry-After are ignored",
+    file: "scheduler/retry",
+    find: "return Math.max(askedMs,",
+    replace: "return Math.min(askedMs,",
+  },
+  {
+    name: "a training that a crash interrupted is sent again",
+    file: "scheduler/attempt",
+    find: "await resumeUnsure(task, signal);",
+    replace: "await requeue(task, 0, null, signal);",
+  },
+  {
+    name: "an answer is written without its attempt's fence",
+    file: "scheduler/attempt",
+    find: "store.finish(task.uuid, task.attempt, outcome)",
+    replace: "store.finish(task.uuid, store.get(task.uuid).attempt, outcome)",
+  },
+  {
+    name: "an error of the model server counts as success",
+    file: "scheduler/attempt",
+    find: "if (answer.status < 400)",
+    replace: "if (answer.status < 600)",
+  },
+  {
+    name: "a training's result is not stored before it is final",
+    file: "scheduler/attempt",
+    find: "await persist(task, signal, () => storeBytes(blobs, bytes))",
+    replace: '{ kind: "blob", key: "not yet", size: bytes.length, sha256: "" }',
+  },
+  {
+    name: "a training gives its slot back when it is accepted",
+    file: "scheduler/attempt",
+    find: "permit.releaseCall();",
+    replace: "permit.release();",
+  },
+  {
+    name: "a running task's lease is given back at once",
+    file: "scheduler/attempt",
+    find: "observer.scheduled(task);",
+    replace: "observer.scheduled(task); release();",
+  },
+  {
+    name: "a cancelled training ends as a failure",
+    file: "scheduler/attempt",
+    find: "cancelled.has(task.uuid)",
+    replace: "false",
+  },
+  {
+    name: "deadlines are not looked at",
+    file: "scheduler/dispatch",
+    find: "await store.expire(nowMs)",
+    replace: "[]",
+  },
+  {
+    name: "waiting tasks hold no lease",
+    file: "scheduler/dispatch",
+    find: 'catalogue.lease(model, "waiting tasks")',
+    replace: "() => {}",
+  },
+  {
+    name: "a permit is given back before its call",
+    file: "scheduler/dispatch",
+    find: "await attempts.run(claim, permit, abort.signal);",
+    replace: "permit.release(); await attempts.run(claim, permit, abort.signal);",
+  },
+  {
+    name: "a permit is never given back",
+    file: "scheduler/dispatch",
+    find: "            permit.release();\n",
+    replace: "",
+  },
+  {
+    name: "what a crash left is not taken up",
+    file: "scheduler/dispatch",
+    find: "recover(claim);",
+    replace: "void claim;",
+  },
+  {
+    name: "waiting makes nobody more urgent",
+    file: "scheduler/order",
+    find: "Math.floor(Math.max(0, nowMs - line.oldestMs) / ageingMs)",
+    replace: "0",
+  },
+  {
+    name: "lines beside each other take no turns",
+    file: "scheduler/order",
+    find: "if (one.served !== other.served)",
+    replace: "if (false)",
+  },
+  {
+    name: "who floods a line goes on before the others",
+    file: "scheduler/order",
+    find: "return Math.max(current, next ?? 0);",
+    replace: "return current;",
+  },
+  {
+    name: "a server is stopped though it is held",
+    file: "models/server",
+    find: "if (!this.#options.isHeld())",
+    replace: "if (true)",
+  },
+  {
+    name: "a server found in a training is given up after a minute",
+    file: "models/reachability",
+    find: "LONGEST_SILENCE_MS = 3_600_000",
+    replace: "LONGEST_SILENCE_MS = 60_000",
+  },
+  {
+    name: "a stop is not called off for those who wait",
+    file: "models/lifecycle",
+    find: "event.held && life.before !== null",
+    replace: "false",
+  },
+];
