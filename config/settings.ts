@@ -61,6 +61,12 @@ export const RELOADABLE: readonly string[] = [
   "scheduler.queue.max_tasks",
   "scheduler.queue.max_bytes",
   "tasks.cancel_on_hang_up",
+  "results.retention",
+  "results.max_bytes",
+  "results.cache.enabled",
+  "results.cache.max_age",
+  "callbacks.url",
+  "callbacks.secret",
   "log.level",
 ];
 

@@ -21,6 +21,7 @@ import { createGate } from "./scheduler/gate.js";
 import { createPermits, type PermitSettings } from "./scheduler/limiter.js";
 import { createCaller } from "./scheduler/run.js";
 import { openTasks } from "./tasks/open-tasks.js";
+import { startUpkeep } from "./upkeep.js";
 
 export interface Sidecar {
   /** Resolves when each static model has been checked once. */
@@ -58,7 +59,8 @@ async function start(
   const dataDir = config.data_dir;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
 
-  const { store, blobs } = await openTasks({ dataDir, bounds: () => boundsOf(config), logger, onDeath });
+  const tasks = await openTasks({ dataDir, bounds: () => boundsOf(config), logger, onDeath });
+  const { store, blobs } = tasks;
   releasers.push("task store", () => store.close());
 
   const http = createHttpClient();
@@ -106,10 +108,15 @@ async function start(
     maxWaiting: () => config.scheduler.queue.max_tasks,
   });
 
+  const upkeep = startUpkeep({ tasks, catalogue, metrics, http, clock, logger, config: () => config });
+  releasers.push("upkeep", () => upkeep.stop());
+
   const app = createApp(
     {
       store,
       blobs,
+      callbacks: tasks.callbacks,
+      cache: upkeep.cache,
       catalogue,
       gate,
       cancelTraining: attempts.cancelTraining,

@@ -74,6 +74,8 @@ export interface Submission {
   /** `ip=<peer>; ua=<user agent>`, CMG's form. */
   readonly source: string;
   readonly idempotencyKey: string | null;
+  /** URL that is told of the task's end, or null for the configured one. May hold a token in its query: never logged. */
+  readonly callback: string | null;
   /** True where the task's id must reach the model server as `tracking_id` even if the client sent one (CMG's way). */
   readonly forceTrackingId: boolean;
 }
@@ -112,6 +114,15 @@ export interface TaskDetail {
   readonly result_bytes: number | null;
   readonly result_sha256: string | null;
   readonly request_id: string;
+  /** Whether the task's end was told to its callback; null where it has none. Absent in lists. */
+  readonly callback?: CallbackView | null;
+}
+
+export interface CallbackView {
+  /** `pending` until it was delivered, or given up (`failed`). */
+  readonly state: "pending" | "delivered" | "failed";
+  /** How often it was sent. */
+  readonly attempts: number;
 }
 
 /** One event on `GET /tasks/<id>/events`: `event: status`. */

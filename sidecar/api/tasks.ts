@@ -32,7 +32,8 @@ export function registerTaskRoutes(app: FastifyInstance, deps: AppDeps, watch: T
       if (task === null) throw notFound(uuid);
       void reply.header("sluice-task-id", uuid);
       if (asked.download && task.status === "succeeded" && task.answer !== null) return download(reply, task, deps);
-      return asked.detail ? taskDetail(task) : { uuid, status: task.status };
+      if (!asked.detail) return { uuid, status: task.status };
+      return { ...taskDetail(task), callback: deps.callbacks?.stateOf(uuid) ?? null };
     });
     app.delete<{ Params: { uuid: string } }>(path, async (request, reply) => {
       void reply.header("sluice-task-id", request.params.uuid);

@@ -1,6 +1,6 @@
 /** Tasks in SQLite: reads on this thread, writes through the writer's thread, events after each commit. */
-import { openForReading } from "../db/open.js";
-import { Writer } from "../db/writer.js";
+import type { Database } from "../db/open.js";
+import type { Writer } from "../db/writer.js";
 import { SqliteReads } from "./sqlite-reads.js";
 import { type Ended, type EndRecord, EXPIRE_AT_MOST, type QueueBounds } from "./sqlite-writes.js";
 import type {
@@ -18,14 +18,14 @@ import type {
 import { answerRecord, type BodyColumns, newTaskRecord, type TaskRecord, taskRow } from "./task-record.js";
 
 export interface SqliteTaskStoreOptions {
-  /** The database file, migrated. */
-  readonly file: string;
+  /** Reads; closed with the store. */
+  readonly database: Database;
+  /** Runs `sqlite-writes.ts` and whatever else shares its commits; closed with the store. */
+  readonly writer: Writer;
   /** Bounds on what waits, read at every insert: a reload takes effect at once. */
   readonly bounds: () => QueueBounds;
   /** A blob no row names any more; called after the commit that let go of it. */
   readonly releaseBlob: (key: string) => void;
-  /** The writer is dead; see {@link Writer}. */
-  readonly onDeath?: (error: Error) => void;
   /** Epoch milliseconds; default the system's. */
   readonly now?: () => number;
 }
@@ -35,26 +35,15 @@ type Listener = (task: TaskRow) => void;
 export class SqliteTaskStore implements TaskStore {
   readonly #options: SqliteTaskStoreOptions;
   readonly #writer: Writer;
-  readonly #database: ReturnType<typeof openForReading>;
   readonly #reads: SqliteReads;
   readonly #listeners = new Set<Listener>();
   readonly #now: () => number;
 
-  private constructor(options: SqliteTaskStoreOptions, writer: Writer) {
+  constructor(options: SqliteTaskStoreOptions) {
     this.#options = options;
-    this.#writer = writer;
-    this.#database = openForReading(options.file);
-    this.#reads = new SqliteReads(this.#database);
+    this.#writer = options.writer;
+    this.#reads = new SqliteReads(options.database);
     this.#now = options.now ?? Date.now;
-  }
-
-  static async open(options: SqliteTaskStoreOptions): Promise<SqliteTaskStore> {
-    const writer = await Writer.open({
-      file: options.file,
-      modules: [new URL("./sqlite-writes.js", import.meta.url)],
-      ...(options.onDeath === undefined ? {} : { onDeath: options.onDeath }),
-    });
-    return new SqliteTaskStore(options, writer);
   }
 
   async insert(task: NewTask): Promise<{ task: TaskRow; replayed: boolean }> {
@@ -64,9 +53,20 @@ export class SqliteTaskStore implements TaskStore {
       [record, this.#options.bounds()],
       transferable(record.payload),
     );
-    const row = this.#row(written.record);
-    if (!written.replayed) this.#announce(row);
-    return { task: row, replayed: written.replayed };
+    return this.#inserted(written);
+  }
+
+  /** For a task that is final from the start; see `AnswerIndex` in `upkeep-store.ts`. The body it came with is not kept. */
+  async insertAnswered(task: NewTask, outcome: Outcome): Promise<{ task: TaskRow; replayed: boolean }> {
+    const record = newTaskRecord(task);
+    const forgotten = { ...record, payload: { ...record.payload, key: null, bytes: null } };
+    const answer = answerRecord(outcome.answer!);
+    const written = await this.#writer.call<{ record: TaskRecord; replayed: boolean }>(
+      "insertAnswered",
+      [forgotten, answer, outcome.finishedAtMs],
+      transferable(answer.body),
+    );
+    return this.#inserted(written);
   }
 
   get(uuid: string): TaskRow | null {
@@ -169,11 +169,16 @@ export class SqliteTaskStore implements TaskStore {
 
   async close(): Promise<void> {
     await this.#writer.close();
-    this.#database.close();
+    this.#options.database.close();
   }
 
   #row(record: TaskRecord): TaskRow {
     return taskRow(record, (seq) => this.#reads.inlineAnswer(seq)!);
+  }
+
+  #inserted({ record, replayed }: { record: TaskRecord; replayed: boolean }): { task: TaskRow; replayed: boolean } {
+    const task = this.#row(record);
+    return { task: replayed ? task : this.#announce(task), replayed };
   }
 
   #payload(record: TaskRecord): StoredBody {

@@ -47,7 +47,7 @@ function activeBefore(to: TaskStatus): string {
   return among(statesBefore(to).filter((state) => state !== "pending"));
 }
 
-function prepareInsert(db: Database): Record<string, Write> {
+export function prepareInsert(db: Database) {
   const older: Statement<TaskRecord> = db.prepare(
     `SELECT * FROM tasks WHERE idempotency_key = @idempotencyKey AND model = @model AND task = @task
      AND ifnull(tenant, '') = ifnull(@tenant, '')`,
@@ -61,9 +61,13 @@ function prepareInsert(db: Database): Record<string, Write> {
      RETURNING *`,
   );
   const insertBytes = db.prepare("INSERT INTO inline_payloads (seq, bytes) VALUES (?, ?)");
+  const insertCallback = db.prepare("INSERT INTO callbacks (seq, url, origin) VALUES (?, ?, ?)");
 
   return {
-    insertTask({ columns, payload }: NewTaskRecord, bounds: QueueBounds): { record: TaskRecord; replayed: boolean } {
+    insertTask(
+      { columns, payload, callback }: NewTaskRecord,
+      bounds: QueueBounds,
+    ): { record: TaskRecord; replayed: boolean } {
       const before = columns.idempotencyKey === null ? undefined : older.get(columns);
       if (before !== undefined) {
         if (before.payload_sha256 !== payload.sha256 || before.path !== columns.path) {
@@ -74,6 +78,7 @@ function prepareInsert(db: Database): Record<string, Write> {
       refuseWhenFull(totals.get()!, payload.size, bounds);
       const record = insert.get({ ...columns, key: payload.key, size: payload.size, sha256: payload.sha256 })!;
       if (payload.bytes !== null) insertBytes.run(record.seq, payload.bytes);
+      if (callback !== null) insertCallback.run(record.seq, callback.url, callback.origin);
       failpoint("insert.before_commit");
       return { record, replayed: false };
     },

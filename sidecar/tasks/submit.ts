@@ -2,6 +2,7 @@
 import type { Config } from "../../config/schema.js";
 import { SluiceError } from "../../core/contract/errors.js";
 import type { Submission } from "../../core/contract/tasks.js";
+import type { ResultCache } from "../cache/result-cache.js";
 import { refuseWhenFull } from "./sqlite-writes.js";
 import type { BlobStore, NewTask, StoredBody, TaskRow, TaskStore } from "./store.js";
 
@@ -11,6 +12,8 @@ export interface SubmitDeps {
   readonly config: () => Config;
   /** Told that a task is on its way to the disk, so that its permit can be asked for meanwhile. */
   readonly anticipate: (model: string, className: string, priority: number, arriving: Promise<unknown>) => void;
+  /** Default: nothing is answered from earlier answers. */
+  readonly cache?: ResultCache;
   readonly now: () => number;
 }
 
@@ -23,7 +26,7 @@ export async function submitTask(
   submission: Submission,
   body: AsyncIterable<Buffer>,
 ): Promise<{ task: TaskRow; replayed: boolean }> {
-  const { proxy, scheduler } = deps.config();
+  const { proxy, scheduler, callbacks } = deps.config();
   // A full queue refuses before gigabytes have been written. A repeated request still meets its older task.
   if (submission.idempotencyKey === null) {
     const bounds = { maxTasks: scheduler.queue.max_tasks, maxBytes: scheduler.queue.max_bytes };
@@ -33,13 +36,46 @@ export async function submitTask(
   const limits = { maxBytes: proxy.max_body_size, idleTimeoutMs: proxy.timeouts.body };
   const payload = await deps.blobs.write("payload", untilCut(body), limits);
   try {
-    const arriving = deps.store.insert(newTask(submission, placed, payload));
-    deps.anticipate(submission.model, submission.class, placed.priority, arriving);
-    const inserted = await arriving;
-    if (inserted.replayed) await discard(deps.blobs, payload);
-    return inserted;
+    const task = newTask(submission, placed, payload, submission.callback ?? callbacks.url);
+    if (deps.cache?.isOn === true) return await submitCached({ ...deps, cache: deps.cache }, submission, task);
+    return await submitWaiting(deps, task);
   } catch (caught) {
     await discard(deps.blobs, payload);
+    throw caught;
+  }
+}
+
+type Submitting = Pick<SubmitDeps, "store" | "blobs" | "anticipate">;
+
+async function submitWaiting(deps: Submitting, task: NewTask): Promise<{ task: TaskRow; replayed: boolean }> {
+  const arriving = deps.store.insert(task);
+  deps.anticipate(task.model, task.class, task.priority, arriving);
+  const inserted = await arriving;
+  if (inserted.replayed) await discard(deps.blobs, task.payload);
+  return inserted;
+}
+
+/** With the result cache: answered from an earlier answer, or queued and, once answered, kept for those that come after. */
+async function submitCached(
+  deps: Submitting & { cache: ResultCache },
+  submission: Submission,
+  task: NewTask,
+): Promise<{ task: TaskRow; replayed: boolean }> {
+  const ticket = await deps.cache.ask(submission, task.payload);
+  if (ticket === null || ticket.hit === null) {
+    const inserted = await submitWaiting(deps, task);
+    if (ticket !== null && !inserted.replayed) deps.cache.expect(inserted.task.uuid, ticket);
+    return inserted;
+  }
+  const { body } = ticket.hit;
+  try {
+    const inserted = await deps.cache.insert(task, ticket.hit);
+    // The request's body was wanted for its hash alone.
+    await discard(deps.blobs, task.payload);
+    if (inserted.replayed) await discard(deps.blobs, body);
+    return inserted;
+  } catch (caught) {
+    await discard(deps.blobs, body);
     throw caught;
   }
 }
@@ -64,9 +100,9 @@ export function planPlace(submission: Submission, classes: Config["scheduler"]["
   };
 }
 
-function newTask(submission: Submission, place: Place, payload: StoredBody): NewTask {
+function newTask(submission: Submission, place: Place, payload: StoredBody, callback: string | null): NewTask {
   const { priority: _own, deadlineMs: _span, ...rest } = submission;
-  return { ...rest, ...place, payload };
+  return { ...rest, ...place, callback, payload };
 }
 
 /** A request's stream that breaks off says so in its own words; ours name what it means. */
@@ -82,6 +118,6 @@ async function* untilCut(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, vo
 }
 
 /** The refusal matters more than the file: what cannot be removed now goes with the next start's sweep. */
-async function discard(blobs: BlobStore, payload: StoredBody): Promise<void> {
-  if (payload.kind === "blob") await blobs.remove(payload.key).catch(() => {});
+async function discard(blobs: BlobStore, body: StoredBody): Promise<void> {
+  if (body.kind === "blob") await blobs.remove(body.key).catch(() => {});
 }
