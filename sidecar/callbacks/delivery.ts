@@ -93,6 +93,7 @@ export function startDelivery(options: DeliveryOptions): Delivery {
 
   async function deliver(callback: DueCallback): Promise<void> {
     try {
+      failpoint("callback.before_send");
       const result = await send(callback);
       const outcome = outcomeOf(result, callback.attempts + 1, { nowMs: clock.now(), random: Math.random() });
       failpoint("callback.after_send");
