@@ -12,6 +12,7 @@ import type { SidecarMetrics } from "./metrics.js";
 import type { ModelCatalogue } from "./models/catalogue.js";
 import { isTraining } from "./scheduler/decide.js";
 import type { OpenTasks } from "./tasks/open-tasks.js";
+import { createReserve } from "./tasks/reserve.js";
 import { startRetention } from "./tasks/retention.js";
 import { createUpkeepMetrics } from "./upkeep-metrics.js";
 
@@ -37,6 +38,7 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
   const retention = startRetention({
     store: tasks.retention,
     blobs: tasks.blobs,
+    reserve: createReserve(config().data_dir),
     settings: () => ({ retentionMs: config().results.retention, maxBytes: config().results.max_bytes }),
     clock,
     logger: options.logger.child("sidecar.retention"),

@@ -9,6 +9,7 @@ import { asSluiceError } from "../../core/contract/errors.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
 import type { Logger } from "../../core/runtime/logger.js";
+import type { Reserve } from "./reserve.js";
 import { type Removal, type RemovalCursor, type RemovalLimits, removalLimits } from "./retention-rules.js";
 import type { BlobStore } from "./store.js";
 import type { RetentionStore } from "./upkeep-store.js";
@@ -21,6 +22,8 @@ const PAUSE_MS = 10;
 export interface RetentionOptions {
   readonly store: RetentionStore;
   readonly blobs: Pick<BlobStore, "remove">;
+  /** What a removal on a full disk finds its room in. */
+  readonly reserve: Reserve;
   /** Asked before every look: a reload takes effect at once. */
   readonly settings: () => { retentionMs: number | null; maxBytes: number | null };
   readonly clock: Clock;
@@ -35,16 +38,15 @@ export interface Retention {
 }
 
 export function startRetention(options: RetentionOptions): Retention {
-  const { clock, logger } = options;
+  const { clock, logger, reserve } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
 
   async function run(): Promise<void> {
-    for (;;) {
-      await clock.sleep(INTERVAL_MS, signal);
-      if (signal.aborted) return;
+    for (; !signal.aborted; await clock.sleep(INTERVAL_MS, signal)) {
       try {
-        const tasks = await removeDue(options, signal);
+        const tasks = await removeOnFullDisk(options, signal);
+        await reserve.fill();
         if (tasks > 0) logger.info({ event: "tasks_removed", count: tasks }, "removed tasks that were past their time");
       } catch (caught) {
         logger.warn({ event: "retention_failed", err: asSluiceError(caught) }, "old tasks stay for now; trying again");
@@ -59,6 +61,20 @@ export function startRetention(options: RetentionOptions): Retention {
       return running;
     },
   };
+}
+
+/** Like {@link removeDue}; a full disk gets the reserve's room, and one more try. */
+export async function removeOnFullDisk(options: RetentionOptions, signal: AbortSignal): Promise<number> {
+  try {
+    return await removeDue(options, signal);
+  } catch (caught) {
+    if (asSluiceError(caught).code !== "DISK_FULL" || !(await options.reserve.release())) throw caught;
+    options.logger.warn(
+      { event: "reserve_released" },
+      "the disk is full: removing old tasks with the room kept for that",
+    );
+    return await removeDue(options, signal);
+  }
 }
 
 /**

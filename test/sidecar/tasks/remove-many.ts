@@ -2,6 +2,7 @@
 import { systemClock } from "../../../core/runtime/clock.js";
 import { armFailpoints } from "../../../core/runtime/failpoints.js";
 import { openTasks } from "../../../sidecar/tasks/open-tasks.js";
+import { createReserve } from "../../../sidecar/tasks/reserve.js";
 import { removeDue } from "../../../sidecar/tasks/retention.js";
 import { sampleTask } from "../../contract/task-samples.js";
 import { endedTask } from "./final-tasks.js";
@@ -23,6 +24,7 @@ await removeDue(
   {
     store: retention,
     blobs,
+    reserve: createReserve(dataDir!),
     settings: () => ({ retentionMs: 0, maxBytes: null }),
     clock: systemClock,
     logger: quiet,
