@@ -7,16 +7,27 @@ import type { TaskAnswer } from "../tasks/store.js";
 /** - `use`: an earlier answer will do · `refresh`: only a new one will, which is kept · `off`: neither */
 export type CacheUse = "use" | "refresh" | "off";
 
-/** Whatever an answer may depend on beside method, path, query and body. Credentials too: nobody gets what was answered to another. */
-const KEYED_HEADERS = [
-  "content-type",
-  "content-encoding",
-  "accept",
-  "accept-encoding",
-  "accept-language",
-  "authorization",
-  "cookie",
-] as const;
+/**
+ * What says who asked, from where or how the bytes travelled, but not what is wanted. Every other header is part of the key:
+ * credentials, so that nobody gets what was answered to another, and whatever only the model server knows the meaning of.
+ */
+const IGNORED: ReadonlySet<string> = new Set([
+  "host",
+  "content-length",
+  "user-agent",
+  "cache-control",
+  "pragma",
+  "date",
+  "referer",
+  "traceparent",
+  "tracestate",
+  "baggage",
+  "x-request-id",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-forwarded-host",
+  "x-forwarded-prefix",
+]);
 
 export function cacheUse({ task, method, headers }: Pick<Submission, "task" | "method" | "headers">): CacheUse {
   if (method !== "POST" || !CACHEABLE_TASKS.has(task)) return "off";
@@ -35,8 +46,7 @@ export function cacheKey(
   bodySha256: string,
 ): string {
   const { model, tenant, method, path, headers } = request;
-  const named = KEYED_HEADERS.map((name) => valuesOf(headers, name));
-  const parts = JSON.stringify([version, model, tenant, method, path, bodySha256, named]);
+  const parts = JSON.stringify([version, model, tenant, method, path, bodySha256, keyedHeaders(headers)]);
   return createHash("sha256").update(parts).digest("hex");
 }
 
@@ -47,7 +57,7 @@ export function isKeepable({ status, headers }: Pick<TaskAnswer, "status" | "hea
   const wishes = directives(headers);
   if (wishes.has("no-store") || wishes.has("private") || wishes.has("no-cache")) return false;
   const varies = valuesOf(headers, "vary").flatMap((value) => value.toLowerCase().split(","));
-  return varies.every((name) => (KEYED_HEADERS as readonly string[]).includes(name.trim()));
+  return varies.every((name) => name.trim() !== "*" && !IGNORED.has(name.trim()));
 }
 
 /** An earlier answer's headers as they go out again. */
@@ -57,6 +67,16 @@ export function hitHeaders(headers: RawHeaders, ageMs: number): string[] {
     if (headers[index]!.toLowerCase() !== "age") kept.push(headers[index]!, headers[index + 1]!);
   }
   return [...kept, "Sluice-Cache", "hit", "Age", String(Math.max(0, Math.floor(ageMs / 1_000)))];
+}
+
+/** Order and case of names say nothing; the order of one name's values does. */
+function keyedHeaders(headers: RawHeaders): [string, string][] {
+  const pairs: [string, string][] = [];
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index]!.toLowerCase();
+    if (!IGNORED.has(name)) pairs.push([name, headers[index + 1]!]);
+  }
+  return pairs.sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0));
 }
 
 function directives(headers: RawHeaders): Set<string> {
