@@ -2,6 +2,7 @@ import { createHmac } from "node:crypto";
 import t, { type Test } from "tap";
 import type { Clock } from "../../../core/runtime/clock.js";
 import { systemClock } from "../../../core/runtime/clock.js";
+import { armFailpoints } from "../../../core/runtime/failpoints.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import type { Logger } from "../../../core/runtime/logger.js";
 import { startDelivery } from "../../../sidecar/callbacks/delivery.js";
@@ -172,3 +173,17 @@ t.test("what was on its way at a stop is sent again by the next owner", async (t
   t.same(second.callbacks.stateOf(uuid), { state: "delivered", attempts: 1 });
   t.equal(receiver.received.length, 2, "at least once");
 });
+
+t.test(
+  "a store that fails to write a delivery down is asked again, without the message going out once more",
+  async (t) => {
+    armFailpoints("callback.before_commit=throw:ENOSPC@1");
+    t.teardown(() => armFailpoints(null));
+    const rig = await startRig(t);
+    const receiver = await startReceiver(t, [200]);
+    const { uuid } = await endedTask(rig, 1, { task: { callback: receiver.url } });
+    await rig.settled(1);
+    t.same(rig.callbacks.stateOf(uuid), { state: "delivered", attempts: 1 });
+    t.equal(receiver.received.length, 1);
+  },
+);
