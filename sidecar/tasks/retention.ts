@@ -16,8 +16,10 @@ import type { RetentionStore } from "./upkeep-store.js";
 
 /** Between looks; a look costs two point reads. */
 const INTERVAL_MS = 10_000;
-/** Between batches, so that other writes and the disk get their turn. */
-const PAUSE_MS = 10;
+/** After a batch this many times as long as it took, so that the writer and the disk belong to everybody else most of the time. */
+const PAUSE_SHARE = 4;
+const LEAST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 1_000;
 
 export interface RetentionOptions {
   readonly store: RetentionStore;
@@ -88,6 +90,7 @@ export async function removeDue(options: RetentionOptions, signal: AbortSignal):
   if (!isAnythingDue(store, limits)) return 0;
   let tasks = 0;
   for (let after: RemovalCursor | null = null; !signal.aborted; ) {
+    const beganMs = clock.elapsed();
     const removal: Removal = await store.remove(limits, after);
     failpoint("retention.after_commit");
     tasks += removal.tasks;
@@ -95,9 +98,13 @@ export async function removeDue(options: RetentionOptions, signal: AbortSignal):
     await removeFiles(options, removal.releasedKeys);
     if (removal.next === null) break;
     after = removal.next;
-    await clock.sleep(PAUSE_MS, signal);
+    await clock.sleep(pauseAfter(clock.elapsed() - beganMs), signal);
   }
   return tasks;
+}
+
+function pauseAfter(batchMs: number): number {
+  return Math.min(Math.max(LEAST_PAUSE_MS, PAUSE_SHARE * batchMs), LONGEST_PAUSE_MS);
 }
 
 function isAnythingDue(store: RetentionStore, { endedBeforeMs, maxBytes }: RemovalLimits): boolean {

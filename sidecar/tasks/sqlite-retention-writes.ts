@@ -5,7 +5,7 @@ import type { Write } from "../db/writer-messages.js";
 import { mayGo, type Removal, type RemovalCursor, type RemovalLimits } from "./retention-rules.js";
 
 /** Rows looked at per call. */
-const LOOK_AT_MOST = 100;
+const LOOK_AT_MOST = 50;
 
 interface FinalRecord {
   readonly seq: number;
