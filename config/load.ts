@@ -10,6 +10,7 @@ import { DEFAULT_CONFIG_FILE, display, named, readDotenv, readTextFile } from ".
 import { faultsOf } from "./issues.js";
 import { settingsWithoutEffect } from "./later.js";
 import { joinLayers, type Layer, layerOf, type Merged, merge, NO_LAYER, type Path } from "./layers.js";
+import { isLoopback } from "./loopback.js";
 import { resolvePaths, socketFaults } from "./paths.js";
 import { type Config, configSchema } from "./schema.js";
 import { SETTINGS } from "./settings.js";
@@ -181,8 +182,16 @@ function warningsOfLater({ raw }: Merged): string[] {
 }
 
 function warningsOf(config: Config): string[] {
-  if (/^(127\.|::1$|localhost$)/.test(config.proxy.host)) return [];
-  return [`proxy.host is ${config.proxy.host}: whoever reaches this machine can use Sluice, there are no API keys yet`];
+  const { proxy, callbacks } = config;
+  const isAsked = callbacks.url !== null || (callbacks.allow ?? []).length > 0;
+  return [
+    ...(isLoopback(proxy.host)
+      ? []
+      : [`proxy.host is ${proxy.host}: whoever reaches this machine can use Sluice, there are no API keys yet`]),
+    ...(isAsked && callbacks.secret === null
+      ? ["callbacks.secret is not set: a receiver cannot tell Sluice's callbacks from anybody else's"]
+      : []),
+  ];
 }
 
 function deepFreeze<T>(value: T): T {

@@ -11,6 +11,7 @@ import { discovery, proxy } from "./sections/edge.js";
 import { cms, labels, models, tracking } from "./sections/models.js";
 import { redis } from "./sections/redis.js";
 import { registry } from "./sections/registry.js";
+import { callbacks, results } from "./sections/upkeep.js";
 import { LATER, optionalText, text } from "./sections/values.js";
 import { ripper, scheduler, tasks } from "./sections/work.js";
 
@@ -26,6 +27,8 @@ const settings = z.strictObject({
   discovery: discovery.prefault({}).describe("Which model servers there are"),
   scheduler: scheduler.prefault({}).describe("Order and limits of heavy work"),
   tasks: tasks.prefault({}).describe("What becomes of tasks"),
+  results: results.prefault({}).describe("How long tasks and their results are kept"),
+  callbacks: callbacks.prefault({}).describe("Webhooks: who is told of a task's end"),
   ripper: ripper.prefault({}).describe("Removing models that are past their time").meta(LATER),
   models: models.prefault({}).describe("Model servers in general, and how they are deployed"),
   registry: registry.prefault({}).describe("The model registry").meta(LATER),

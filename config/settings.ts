@@ -66,6 +66,12 @@ export const RELOADABLE: readonly string[] = [
   "scheduler.queue.max_bytes",
   "tasks.cancel_on_hang_up",
   "models.rate_limit",
+  "results.retention",
+  "results.max_bytes",
+  "results.cache.enabled",
+  "results.cache.max_age",
+  "callbacks.url",
+  "callbacks.secret",
   "log.level",
 ];
 

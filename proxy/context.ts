@@ -28,7 +28,7 @@ export interface AdmitContext {
   readonly receivedAtMs: number;
   /** Name of the task for `POST /models/<name>/tasks/<task>`, else null. */
   readonly cmgTask: string | null;
-  /** Flat end-to-end headers for the model server: hop-by-hop, X-Sluice-*, and Prefer removed, X-Forwarded-* and X-Request-Id set. */
+  /** Flat end-to-end headers for the model server: hop-by-hop, X-Sluice-*, Sluice-Callback and Prefer removed, X-Forwarded-* and X-Request-Id set. */
   readonly headers: readonly string[];
   /** Names the client's host in messages and logs; the peer's address. */
   readonly peer: string;

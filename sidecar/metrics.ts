@@ -11,6 +11,8 @@ export interface SidecarMetrics {
   completed(task: TaskRow, outcome: Pick<Outcome, "status" | "reason" | "answer">): void;
   /** A task went back to waiting. */
   requeued(task: TaskRow): void;
+  /** For the metrics of other parts. */
+  readonly registry: Registry;
   /** Prometheus text. */
   text(): Promise<string>;
 }
@@ -52,6 +54,7 @@ export function createSidecarMetrics(store: TaskStore): SidecarMetrics {
     requeued(task) {
       requeued.inc({ model: task.model, class: task.class });
     },
+    registry: registers[0]!,
     text: () => registers[0]!.metrics(),
   };
 }

@@ -26,6 +26,7 @@ import { createWhy } from "./scheduler/why.js";
 import { openTasks } from "./tasks/open-tasks.js";
 import type { OrderSettings } from "./tasks/store.js";
 import { openMlflow } from "./tracking/open-mlflow.js";
+import { startUpkeep } from "./upkeep.js";
 
 export interface Sidecar {
   /** Resolves when each static model has been checked once. */
@@ -65,13 +66,14 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
   const dataDir = config.data_dir;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
 
-  const { store, blobs } = await openTasks({
+  const tasks = await openTasks({
     dataDir,
     bounds: () => boundsOf(config),
     order: () => orderOf(config),
     logger,
     onDeath,
   });
+  const { store, blobs } = tasks;
   releasers.push("task store", () => store.close());
 
   const http = createHttpClient();
@@ -136,10 +138,15 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
     maxWaiting: () => config.scheduler.queue.max_tasks,
   });
 
+  const upkeep = startUpkeep({ tasks, catalogue, metrics, http, clock, logger, config: () => config });
+  releasers.push("upkeep", () => upkeep.stop());
+
   const app = createApp(
     {
       store,
       blobs,
+      callbacks: tasks.callbacks,
+      cache: upkeep.cache,
       catalogue,
       gate,
       cancelTraining: attempts.cancelTraining,

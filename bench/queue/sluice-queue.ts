@@ -164,6 +164,7 @@ function newTask(): NewTask {
     createdAtMs: Date.now(),
     deadlineAtMs: null,
     idempotencyKey: null,
+    callback: null,
     payload: NOTE,
   };
 }

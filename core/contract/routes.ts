@@ -90,6 +90,17 @@ export const TASK_TYPES: Readonly<Record<string, TaskType>> = {
   "annotation-stats": { method: "POST", path: "/annotation-stats", mediaType: FORM, tracked: false },
 };
 
+/** Tasks whose answer depends on nothing but the request and the model: only these are answered from the result cache. */
+export const CACHEABLE_TASKS: ReadonlySet<string> = new Set([
+  "process",
+  "process_jsonl",
+  "process_bulk",
+  "process_bulk_file",
+  "redact",
+  "preview",
+  "preview_trainer_export",
+]);
+
 /** Routes whose `tracking_id` CMS checks only after it has read the whole body: we check it first (reference cms-api 2.3). */
 export const TRACKED_PATHS: ReadonlySet<string> = new Set([
   "/process_bulk_file",

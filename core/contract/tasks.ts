@@ -74,6 +74,8 @@ export interface Submission {
   /** `ip=<peer>; ua=<user agent>`, CMG's form. */
   readonly source: string;
   readonly idempotencyKey: string | null;
+  /** URL that is told of the task's end, or null for the configured one. May hold a token in its query: never logged. */
+  readonly callback: string | null;
   /** True where the task's id must reach the model server as `tracking_id` even if the client sent one (CMG's way). */
   readonly forceTrackingId: boolean;
 }
@@ -116,6 +118,8 @@ export interface TaskDetail {
   readonly position?: number | null;
   readonly eta_seconds?: number | null;
   readonly not_before?: string | null;
+  /** Whether the task's end was told to its callback; null where it has none. Absent in lists. */
+  readonly callback?: CallbackView | null;
   /** Where one task was asked for: what became of each attempt, oldest first, the newest {@link HISTORY_SHOWN}. */
   readonly attempt_history?: readonly AttemptDetail[];
 }
@@ -132,6 +136,13 @@ export interface AttemptDetail {
   readonly outcome: string | null;
   /** Why, in words. */
   readonly note: string | null;
+}
+
+export interface CallbackView {
+  /** `pending` until it was delivered, or given up (`failed`). */
+  readonly state: "pending" | "delivered" | "failed";
+  /** How often it was sent. */
+  readonly attempts: number;
 }
 
 /** One event on `GET /tasks/<id>/events`: `event: status`. */

@@ -2,6 +2,9 @@
  * What the caller asks for in its headers: how to be answered (RFC 7240), how urgent, for whom, until when. Pure.
  * Wrong values are 400 before a byte of the body is read; preferences we do not know are ignored, as the RFC wants.
  */
+import { isLoopback } from "../../config/loopback.js";
+import type { Config } from "../../config/schema.js";
+import { isCallbackUrl, MAX_CALLBACK_LENGTH } from "../../config/sections/upkeep.js";
 import { SluiceError } from "../../core/contract/errors.js";
 import type { AnswerMode } from "../../core/contract/tasks.js";
 
@@ -95,6 +98,27 @@ export function parseIdempotencyKey(value: string | undefined): string | null {
   if (value === undefined) return null;
   if (!/^[\x21-\x7e]{1,255}$/.test(value)) {
     throw new SluiceError("INVALID_HEADER", "Idempotency-Key must be 1 to 255 visible ASCII characters without blanks");
+  }
+  return value;
+}
+
+/**
+ * Where the task's end is told. The URL may hold a token, so no message repeats more of it than its origin.
+ * @throws INVALID_HEADER
+ */
+export function parseCallback(value: string | undefined, { callbacks, proxy }: Config): string | null {
+  if (value === undefined) return null;
+  if (!isCallbackUrl(value)) {
+    throw new SluiceError("INVALID_HEADER", "Sluice-Callback is no URL that can be called", {
+      hint: `Send one http:// or https:// URL without credentials and fragment, at most ${MAX_CALLBACK_LENGTH} characters.`,
+    });
+  }
+  const { origin } = new URL(value);
+  const isAllowed = callbacks.allow === null ? isLoopback(proxy.host) : callbacks.allow.includes(origin);
+  if (!isAllowed) {
+    throw new SluiceError("INVALID_HEADER", `Sluice-Callback names ${origin}, which is not allowed`, {
+      hint: "An operator lists the origins that may be called in callbacks.allow.",
+    });
   }
   return value;
 }

@@ -7,6 +7,7 @@ import type { Submission } from "../../core/contract/tasks.js";
 import type { AdmitContext } from "../context.js";
 import {
   type AnswerPreference,
+  parseCallback,
   parseDeadline,
   parseIdempotencyKey,
   parsePrefer,
@@ -40,6 +41,7 @@ export function describeSubmission(context: AdmitContext): { submission: Submiss
     requestId: context.requestId,
     source: `ip=${context.peer}; ua=${header("user-agent") ?? "N/A"}`,
     idempotencyKey: parseIdempotencyKey(header("idempotency-key")),
+    callback: parseCallback(header("sluice-callback"), context.config),
     forceTrackingId: tracked && (type !== null || !/[?&]tracking_id=/.test(context.query)),
   };
   return { submission, preference };

@@ -11,7 +11,7 @@ function decideRequestField(name: string): RequestField {
   if (HOP_BY_HOP.has(lower) || lower === "expect" || lower === "proxy-authorization") return "drop";
   if (lower.startsWith("x-forwarded-") || lower === "forwarded" || lower === "x-real-ip") return "drop";
   if (lower === "x-request-id") return "drop";
-  if (lower.startsWith("x-sluice-")) return "ours";
+  if (lower.startsWith("x-sluice-") || lower === "sluice-callback") return "ours";
   return "keep";
 }
 
@@ -37,7 +37,7 @@ export interface RequestHeadOptions {
   /** Empty under an alias and for the sidecar. */
   readonly prefix: string;
   readonly requestId: string;
-  /** X-Sluice-* and Prefer are for the sidecar; a model server sees Prefer only where nobody of ours consumes it. */
+  /** X-Sluice-*, Sluice-Callback and Prefer are for the sidecar; a model server sees Prefer only where nobody of ours consumes it. */
   readonly keep: "all" | "prefer" | "none";
 }
 

@@ -4,14 +4,20 @@ import type { GateRequest } from "../../core/contract/internal-api.js";
 import type { TaskWhy } from "../../core/contract/tasks.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
+import type { ResultCache } from "../cache/result-cache.js";
 import type { HealthCheck } from "../health.js";
 import type { SidecarMetrics } from "../metrics.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { BlobStore, TaskRow, TaskStore } from "../tasks/store.js";
+import type { CallbackStore } from "../tasks/upkeep-store.js";
 
 export interface AppDeps {
   readonly store: TaskStore;
   readonly blobs: BlobStore;
+  /** Default: no task has a callback. */
+  readonly callbacks?: Pick<CallbackStore, "stateOf">;
+  /** Default: nothing is answered from earlier answers. */
+  readonly cache?: ResultCache;
   readonly catalogue: ModelCatalogue;
   readonly gate: {
     /** Resolves with the release when the request may pass; rejects when it may not, or when the signal aborts. */

@@ -2,8 +2,9 @@
 import type { FastifyInstance } from "fastify";
 import { SluiceError } from "../../core/contract/errors.js";
 import { type DeploymentType, type ModelEntry, unavailableMessage } from "../../core/contract/models.js";
-import { below, type HttpClient, readText } from "../../core/runtime/http.js";
+import type { HttpClient } from "../../core/runtime/http.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
+import { fetchInfoText } from "../models/info.js";
 import { Query } from "./query.js";
 import { bothForms } from "./replies.js";
 
@@ -22,10 +23,6 @@ export interface ModelObject {
   readonly deployment_type?: DeploymentType;
   readonly runtime?: Record<string, unknown>;
 }
-
-/** Bound on a model server's `/info`, and on its size: the labels of a large model are a few hundred kilobytes. */
-const INFO_TIMEOUT_MS = 5_000;
-const INFO_MAX_BYTES = 16 * 2 ** 20;
 
 export function registerModelRoutes(app: FastifyInstance, { catalogue, http }: ModelRouteDeps): void {
   for (const url of bothForms("/models")) {
@@ -90,12 +87,9 @@ function textOf(value: unknown): string | null {
 
 /** The model server's own description; null when it cannot be had (CMG leaves it out then). */
 async function fetchInfo(http: HttpClient, url: string): Promise<Record<string, unknown> | null> {
+  const text = await fetchInfoText(http, url);
   try {
-    const signal = AbortSignal.timeout(INFO_TIMEOUT_MS);
-    const answer = await http.call({ method: "GET", ...below(url, "/info"), signal });
-    const text = await readText(answer.body, INFO_MAX_BYTES);
-    const isGood = answer.status >= 200 && answer.status < 300;
-    const info: unknown = isGood ? JSON.parse(text) : null;
+    const info: unknown = text === null ? null : JSON.parse(text);
     return typeof info === "object" && info !== null && !Array.isArray(info) ? (info as Record<string, unknown>) : null;
   } catch {
     return null;

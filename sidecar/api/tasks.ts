@@ -40,7 +40,11 @@ export function registerTaskRoutes(app: FastifyInstance, deps: AppDeps, watch: T
       if (asked.download && status === "succeeded" && answer !== null)
         return sendResult({ request, reply }, { ...task, answer }, deps.blobs);
       if (!asked.detail) return { uuid, status };
-      const detail = { ...taskDetail(task), attempt_history: attemptHistory(deps.store.attempts(uuid)) };
+      const detail = {
+        ...taskDetail(task),
+        callback: deps.callbacks?.stateOf(uuid) ?? null,
+        attempt_history: attemptHistory(deps.store.attempts(uuid)),
+      };
       return status === "pending" ? { ...detail, ...waitDetail(task, deps) } : detail;
     };
     app.get(path, reading);

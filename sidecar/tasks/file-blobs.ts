@@ -4,9 +4,9 @@
  * Durable in this order: temporary file, its bytes fsynced, rename, the folder fsynced; only then may a row name it. A crash in
  * between leaves a file that no row names, and the sweep at start removes it. Never more than a chunk is in memory.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, opendir, unlink } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, opendir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { isDiskFull, SluiceError } from "../../core/contract/errors.js";
@@ -94,6 +94,19 @@ export class FileBlobs implements BlobStore {
     }
   }
 
+  /** A second name for the same file: nothing is copied, and each name goes with its own row. */
+  async duplicate(body: StoredBody): Promise<StoredBody> {
+    const checked = await this.open(body, { verify: true });
+    checked.destroy();
+    if (body.kind === "inline") return body;
+    const key = `${FOLDERS.result}/${randomUUID()}`;
+    failpoint("blob.before_link");
+    await onDisk(fileCall(() => link(this.#path(body.key), join(this.#root, key))));
+    await onDisk(syncFolder(join(this.#root, FOLDERS.result)));
+    return { ...body, key };
+  }
+
+  /** An open file survives its name: a download that is under way ends as it began. */
   async remove(key: string): Promise<void> {
     const path = this.#path(key);
     failpoint("blob.before_remove");

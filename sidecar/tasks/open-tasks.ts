@@ -3,11 +3,19 @@ import { join } from "node:path";
 import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { migrate } from "../db/migrate.js";
-import { type Database, openForWriting } from "../db/open.js";
+import { type Database, openForReading, openForWriting } from "../db/open.js";
+import { Writer } from "../db/writer.js";
 import { FileBlobs } from "./file-blobs.js";
+import { createSqliteAnswers } from "./sqlite-answers.js";
+import { createSqliteCallbacks } from "./sqlite-callbacks.js";
+import { createSqliteRetention } from "./sqlite-retention.js";
 import { SqliteTaskStore } from "./sqlite-store.js";
 import type { QueueBounds } from "./sqlite-writes.js";
 import type { BlobStore, OrderSettings, TaskStore } from "./store.js";
+import type { AnswerIndex, CallbackStore, RetentionStore } from "./upkeep-store.js";
+
+/** They share the writer's commits; their names share one space. */
+const WRITES = ["sqlite-writes", "sqlite-retention-writes", "sqlite-callback-writes", "sqlite-cache-writes"];
 
 export interface OpenTasksOptions {
   readonly dataDir: string;
@@ -23,6 +31,9 @@ export interface OpenTasksOptions {
 export interface OpenTasks {
   readonly store: TaskStore;
   readonly blobs: BlobStore;
+  readonly retention: RetentionStore;
+  readonly callbacks: CallbackStore;
+  readonly answers: AnswerIndex;
 }
 
 /**
@@ -40,11 +51,17 @@ export async function openTasks(options: OpenTasksOptions): Promise<OpenTasks> {
   } finally {
     database.close();
   }
-  const store = await SqliteTaskStore.open({
+  const writer = await Writer.open({
     file,
+    modules: WRITES.map((name) => new URL(`./${name}.js`, import.meta.url)),
+    ...(options.onDeath === undefined ? {} : { onDeath: options.onDeath }),
+  });
+  const reading = openForReading(file);
+  const store = new SqliteTaskStore({
+    database: reading,
+    writer,
     bounds: options.bounds,
     ...(options.order === undefined ? {} : { order: options.order }),
-    ...(options.onDeath === undefined ? {} : { onDeath: options.onDeath }),
     onListenerFault: (cause) =>
       log.error({ event: "listener_failed", err: cause }, "a change could not be told to all"),
     // A file that cannot be removed now is removed by the next start's sweep.
@@ -55,7 +72,13 @@ export async function openTasks(options: OpenTasksOptions): Promise<OpenTasks> {
   });
   const swept = await blobs.sweep((key) => store.namesBlob(key));
   if (swept > 0) log.info({ event: "blobs_swept", count: swept }, "removed files that a crash had left");
-  return { store, blobs };
+  return {
+    store,
+    blobs,
+    retention: createSqliteRetention(reading, writer),
+    callbacks: createSqliteCallbacks(reading, writer),
+    answers: createSqliteAnswers(reading, writer, store),
+  };
 }
 
 function isBlank(database: Database): boolean {

@@ -1,7 +1,7 @@
 /** Tasks in SQLite: reads on this thread, writes through the writer's thread, events after each commit. */
 import { failpoint } from "../../core/runtime/failpoints.js";
-import { openForReading } from "../db/open.js";
-import { Writer } from "../db/writer.js";
+import type { Database } from "../db/open.js";
+import type { Writer } from "../db/writer.js";
 import { SqliteReads } from "./sqlite-reads.js";
 import { type Claimed, type Ended, type EndRecord, EXPIRE_AT_MOST, type QueueBounds } from "./sqlite-writes.js";
 import type {
@@ -21,16 +21,16 @@ import type {
 import { answerRecord, type BodyColumns, newTaskRecord, type TaskRecord, taskRow } from "./task-record.js";
 
 export interface SqliteTaskStoreOptions {
-  /** The database file, migrated. */
-  readonly file: string;
+  /** Reads; closed with the store. */
+  readonly database: Database;
+  /** Runs `sqlite-writes.ts` and whatever else shares its commits; closed with the store. */
+  readonly writer: Writer;
   /** Bounds on what waits, read at every insert: a reload takes effect at once. */
   readonly bounds: () => QueueBounds;
   /** What orders the waiting, read at every insert and claim. Default: ageing 60 s, all tenants alike. */
   readonly order?: () => OrderSettings;
   /** A blob no row names any more; called after the commit that let go of it. */
   readonly releaseBlob: (key: string) => void;
-  /** The writer is dead; see {@link Writer}. */
-  readonly onDeath?: (error: Error) => void;
   /** A listener threw; the change it was told of stands. */
   readonly onListenerFault?: (cause: unknown) => void;
   /** Epoch milliseconds; default the system's. */
@@ -44,28 +44,17 @@ type Listener = (task: TaskRow) => void;
 export class SqliteTaskStore implements TaskStore {
   readonly #options: SqliteTaskStoreOptions;
   readonly #writer: Writer;
-  readonly #database: ReturnType<typeof openForReading>;
   readonly #reads: SqliteReads;
   readonly #listeners = new Set<Listener>();
   readonly #now: () => number;
   readonly #order: () => OrderSettings;
 
-  private constructor(options: SqliteTaskStoreOptions, writer: Writer) {
+  constructor(options: SqliteTaskStoreOptions) {
     this.#options = options;
-    this.#writer = writer;
-    this.#database = openForReading(options.file);
-    this.#reads = new SqliteReads(this.#database);
+    this.#writer = options.writer;
+    this.#reads = new SqliteReads(options.database);
     this.#now = options.now ?? Date.now;
     this.#order = options.order ?? (() => DEFAULT_ORDER);
-  }
-
-  static async open(options: SqliteTaskStoreOptions): Promise<SqliteTaskStore> {
-    const writer = await Writer.open({
-      file: options.file,
-      modules: [new URL("./sqlite-writes.js", import.meta.url)],
-      ...(options.onDeath === undefined ? {} : { onDeath: options.onDeath }),
-    });
-    return new SqliteTaskStore(options, writer);
   }
 
   async insert(task: NewTask): Promise<{ task: TaskRow; replayed: boolean }> {
@@ -75,9 +64,20 @@ export class SqliteTaskStore implements TaskStore {
       [record, { bounds: this.#options.bounds(), weight: this.#order().weightOf(task.tenant) }],
       transferable(record.payload),
     );
-    const row = this.#row(written.record);
-    if (!written.replayed) this.#announce(row);
-    return { task: row, replayed: written.replayed };
+    return this.#inserted(written);
+  }
+
+  /** For a task that is final from the start; see `AnswerIndex` in `upkeep-store.ts`. The body it came with is not kept. */
+  async insertAnswered(task: NewTask, outcome: Outcome): Promise<{ task: TaskRow; replayed: boolean }> {
+    const record = newTaskRecord(task);
+    const forgotten = { ...record, payload: { ...record.payload, key: null, bytes: null } };
+    const answer = answerRecord(outcome.answer!);
+    const written = await this.#writer.call<{ record: TaskRecord; replayed: boolean }>(
+      "insertAnswered",
+      [forgotten, answer, outcome.finishedAtMs],
+      transferable(answer.body),
+    );
+    return this.#inserted(written);
   }
 
   get(uuid: string): TaskRow | null {
@@ -192,12 +192,17 @@ export class SqliteTaskStore implements TaskStore {
 
   async close(): Promise<void> {
     await this.#writer.close();
-    this.#database.close();
+    this.#options.database.close();
   }
 
   /** @param known its answer's body, where it is in memory: what is committed must not depend on a read */
   #row(record: TaskRecord, known?: StoredBody): TaskRow {
     return taskRow(record, (seq) => (known?.kind === "inline" ? known.bytes : this.#reads.inlineAnswer(seq)!));
+  }
+
+  #inserted({ record, replayed }: { record: TaskRecord; replayed: boolean }): { task: TaskRow; replayed: boolean } {
+    const task = this.#row(record);
+    return { task: replayed ? task : this.#announce(task), replayed };
   }
 
   /** After the commit: a listener that fails must not make a write look undone, it would be tried again. */

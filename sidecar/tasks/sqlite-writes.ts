@@ -65,7 +65,7 @@ function activeBefore(to: TaskStatus): string {
   return among(statesBefore(to).filter((state) => state !== "pending"));
 }
 
-function prepareInsert(db: Database): Record<string, Write> {
+export function prepareInsert(db: Database) {
   const older: Statement<TaskRecord> = db.prepare(
     `SELECT * FROM tasks WHERE idempotency_key = @idempotencyKey AND model = @model AND task = @task
      AND ifnull(tenant, '') = ifnull(@tenant, '')`,
@@ -80,10 +80,11 @@ function prepareInsert(db: Database): Record<string, Write> {
   );
   const { takeTurn } = prepareOrder(db);
   const insertBytes = db.prepare("INSERT INTO inline_payloads (seq, bytes) VALUES (?, ?)");
+  const insertCallback = db.prepare("INSERT INTO callbacks (seq, url, origin) VALUES (?, ?, ?)");
 
   return {
     insertTask(
-      { columns, payload }: NewTaskRecord,
+      { columns, payload, callback }: NewTaskRecord,
       { bounds, weight }: { bounds: QueueBounds; weight: number },
     ): { record: TaskRecord; replayed: boolean } {
       const before = columns.idempotencyKey === null ? undefined : older.get(columns);
@@ -97,6 +98,7 @@ function prepareInsert(db: Database): Record<string, Write> {
       const { key, size, sha256 } = payload;
       const record = insert.get({ ...columns, key, size, sha256, turn: takeTurn(columns, weight) })!;
       if (payload.bytes !== null) insertBytes.run(record.seq, payload.bytes);
+      if (callback !== null) insertCallback.run(record.seq, callback.url, callback.origin);
       failpoint("insert.before_commit");
       return { record, replayed: false };
     },

@@ -38,10 +38,12 @@ export interface NewTask {
   /** Epoch time after which it is no longer started, or null. */
   readonly deadlineAtMs: number | null;
   readonly idempotencyKey: string | null;
+  /** URL that is told of its end, or null. */
+  readonly callback: string | null;
   readonly payload: StoredBody;
 }
 
-export interface TaskRow extends Omit<NewTask, "payload"> {
+export interface TaskRow extends Omit<NewTask, "payload" | "callback"> {
   readonly status: TaskStatus;
   readonly reason: FailureReason | null;
   /** Fence: grows by one with every claim. An attempt may only write while its number is still the row's. */
@@ -255,7 +257,12 @@ export interface BlobStore {
    * @throws RESULT_DAMAGED
    */
   open(body: StoredBody, options?: OpenOptions): Promise<NodeJS.ReadableStream>;
-  /** Harmless when it is gone already. */
+  /**
+   * A stored answer's bytes once more, under a name of their own, checked against their hash on the way.
+   * @throws RESULT_DAMAGED
+   */
+  duplicate(body: StoredBody): Promise<StoredBody>;
+  /** Harmless when it is gone already; whoever reads it reads on to its end. */
   remove(key: string): Promise<void>;
   /** Makes one small file durable and removes it: what the health check asks. */
   probe(kind: "payload" | "result"): Promise<void>;

@@ -3,6 +3,7 @@ import type { Config } from "../../config/schema.js";
 import { SluiceError } from "../../core/contract/errors.js";
 import type { Submission } from "../../core/contract/tasks.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
+import type { ResultCache } from "../cache/result-cache.js";
 import { refuseWhenFull } from "./sqlite-writes.js";
 import type { BlobStore, NewTask, StoredBody, TaskRow, TaskStore } from "./store.js";
 
@@ -12,6 +13,8 @@ export interface SubmitDeps {
   readonly config: () => Config;
   /** Told that a task is on its way to the disk, so that its permit can be asked for meanwhile. */
   readonly anticipate: (model: string, className: string, priority: number, arriving: Promise<unknown>) => void;
+  /** Default: nothing is answered from earlier answers. */
+  readonly cache?: ResultCache;
   readonly now: () => number;
 }
 
@@ -24,7 +27,7 @@ export async function submitTask(
   submission: Submission,
   body: AsyncIterable<Buffer>,
 ): Promise<{ task: TaskRow; replayed: boolean }> {
-  const { proxy, scheduler } = deps.config();
+  const { proxy, scheduler, callbacks } = deps.config();
   // A full queue refuses before gigabytes have been written. A repeated request still meets its older task.
   if (submission.idempotencyKey === null) {
     const bounds = { maxTasks: scheduler.queue.max_tasks, maxBytes: scheduler.queue.max_bytes };
@@ -34,14 +37,47 @@ export async function submitTask(
   const limits = { maxBytes: proxy.max_body_size, idleTimeoutMs: proxy.timeouts.body };
   const payload = await deps.blobs.write("payload", untilCut(body), limits);
   try {
-    const arriving = deps.store.insert(newTask(submission, placed, payload));
-    deps.anticipate(submission.model, submission.class, placed.priority, arriving);
-    const inserted = await arriving;
-    failpoint("submit.before_answer");
-    if (inserted.replayed) await discard(deps, payload);
-    return inserted;
+    const task = newTask(submission, placed, payload, submission.callback ?? callbacks.url);
+    if (deps.cache?.isOn === true) return await submitCached({ ...deps, cache: deps.cache }, submission, task);
+    return await submitWaiting(deps, task);
   } catch (caught) {
     await discard(deps, payload);
+    throw caught;
+  }
+}
+
+type Submitting = Pick<SubmitDeps, "store" | "blobs" | "anticipate">;
+
+async function submitWaiting(deps: Submitting, task: NewTask): Promise<{ task: TaskRow; replayed: boolean }> {
+  const arriving = deps.store.insert(task);
+  deps.anticipate(task.model, task.class, task.priority, arriving);
+  const inserted = await arriving;
+  failpoint("submit.before_answer");
+  if (inserted.replayed) await discard(deps, task.payload);
+  return inserted;
+}
+
+/** With the result cache: answered from an earlier answer, or queued and, once answered, kept for those that come after. */
+async function submitCached(
+  deps: Submitting & { cache: ResultCache },
+  submission: Submission,
+  task: NewTask,
+): Promise<{ task: TaskRow; replayed: boolean }> {
+  const ticket = await deps.cache.ask(submission, task.payload);
+  if (ticket === null || ticket.hit === null) {
+    const inserted = await submitWaiting(deps, task);
+    if (ticket !== null && !inserted.replayed) deps.cache.expect(inserted.task.uuid, ticket);
+    return inserted;
+  }
+  const { body } = ticket.hit;
+  try {
+    const inserted = await deps.cache.insert(task, ticket.hit);
+    // The request's body was wanted for its hash alone.
+    await discard(deps, task.payload);
+    if (inserted.replayed) await discard(deps, body);
+    return inserted;
+  } catch (caught) {
+    await discard(deps, body);
     throw caught;
   }
 }
@@ -66,9 +102,9 @@ export function planPlace(submission: Submission, classes: Config["scheduler"]["
   };
 }
 
-function newTask(submission: Submission, place: Place, payload: StoredBody): NewTask {
+function newTask(submission: Submission, place: Place, payload: StoredBody, callback: string | null): NewTask {
   const { priority: _own, deadlineMs: _span, ...rest } = submission;
-  return { ...rest, ...place, payload };
+  return { ...rest, ...place, callback, payload };
 }
 
 /** A request's stream that breaks off says so in its own words; ours name what it means. */
@@ -87,7 +123,7 @@ async function* untilCut(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, vo
  * The refusal matters more than the file: what cannot be removed now goes with the next start's sweep. A fault after the commit must not
  * take the body of a task that is there.
  */
-async function discard({ store, blobs }: SubmitDeps, payload: StoredBody): Promise<void> {
+async function discard({ store, blobs }: Submitting, payload: StoredBody): Promise<void> {
   if (payload.kind !== "blob") return;
   try {
     if (!store.namesBlob(payload.key)) await blobs.remove(payload.key);

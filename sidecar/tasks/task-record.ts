@@ -52,11 +52,12 @@ export interface BodyColumns {
 }
 
 export interface NewTaskRecord {
-  readonly columns: Omit<NewTask, "payload" | "headers" | "forceTrackingId"> & {
+  readonly columns: Omit<NewTask, "payload" | "headers" | "forceTrackingId" | "callback"> & {
     readonly headers: string;
     readonly forceTrackingId: 0 | 1;
   };
   readonly payload: BodyColumns;
+  readonly callback: { readonly url: string; readonly origin: string } | null;
 }
 
 export interface AnswerRecord {
@@ -74,10 +75,11 @@ export function bodyColumns(body: StoredBody): BodyColumns {
 }
 
 export function newTaskRecord(task: NewTask): NewTaskRecord {
-  const { payload, headers, forceTrackingId, ...columns } = task;
+  const { payload, headers, forceTrackingId, callback, ...columns } = task;
   return {
     columns: { ...columns, headers: JSON.stringify(headers), forceTrackingId: forceTrackingId ? 1 : 0 },
     payload: bodyColumns(payload),
+    callback: callback === null ? null : { url: callback, origin: new URL(callback).origin },
   };
 }
 

@@ -20,6 +20,8 @@ const WORD = "hunter2hunter2";
 t.test("the settings that must be secret are", async (t) => {
   const paths = secretPaths(ROOT).map((path) => path.join("."));
   t.same(paths.sort(), [
+    "callbacks.secret",
+    "callbacks.url",
     "cms.auth.database_url",
     "cms.auth.jwt_secret",
     "cms.proxy.http_proxy",

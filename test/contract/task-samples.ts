@@ -25,6 +25,7 @@ export function sampleTask(change: Partial<NewTask> = {}): NewTask {
     createdAtMs: 1_000,
     deadlineAtMs: null,
     idempotencyKey: null,
+    callback: null,
     payload: inlineBody("Seen on 3 March 2021 by Dr Khan"),
     ...change,
   };

@@ -9,7 +9,15 @@ import { type Actions, createProgram } from "../../cli/program.js";
 import { commandLines, words } from "./fences.js";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/cli.md", "docs/tasks.md"];
+const DOCUMENTS = [
+  "README.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "docs/cli.md",
+  "docs/tasks.md",
+  "docs/webhooks.md",
+];
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
 
 t.test("every path named in ARCHITECTURE.md and CONTRIBUTING.md exists", async (t) => {

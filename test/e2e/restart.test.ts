@@ -72,6 +72,7 @@ function newTask() {
     createdAtMs: Date.now(),
     deadlineAtMs: null,
     idempotencyKey: null,
+    callback: null,
     payload: { kind: "inline" as const, bytes: Buffer.from("3 March 2021"), sha256: "0" },
   };
 }

@@ -135,6 +135,7 @@ export function submissionOf(changes: Partial<Submission> & Pick<Submission, "uu
     requestId: changes.uuid,
     source: "ip=127.0.0.1; ua=test",
     idempotencyKey: null,
+    callback: null,
     forceTrackingId: false,
     ...changes,
   };

@@ -95,6 +95,13 @@ export class MemoryBlobs implements BlobStore {
     return Readable.from([bytes]);
   }
 
+  async duplicate(body: StoredBody): Promise<StoredBody> {
+    if (body.kind === "inline") return body;
+    const key = this.#world.nextBlobKey();
+    this.#world.blobs.set(key, this.#world.blobs.get(body.key)!);
+    return { ...body, key };
+  }
+
   async remove(key: string): Promise<void> {
     this.#world.blobs.delete(key);
   }

@@ -14,6 +14,7 @@ import type {
   TaskRow,
   TaskStore,
 } from "../../sidecar/tasks/store.js";
+import { MAX_NOTE_CHARS, type Requeue } from "../../sidecar/tasks/store.js";
 import { earlier, isDue, type MemoryRow, type MemoryTables } from "./memory-tables.js";
 
 export interface Disk {
@@ -55,7 +56,10 @@ export class MemoryStore implements TaskStore {
       return { task: older.task, replayed: true };
     }
     refuseWhenFull(this.countWaiting(), sizeOf(payload), this.#options.bounds());
-    const blank = { reason: null, startedAtMs: null, finishedAtMs: null, errorMessage: null, trackingId: null };
+    const blank = {
+      ...{ reason: null, startedAtMs: null, finishedAtMs: null, errorMessage: null, trackingId: null },
+      cancelAskedAtMs: null,
+    };
     const row: TaskRow = { ...rest, ...blank, status: "pending", attempt: 0, notBeforeMs: 0, answer: null };
     this.#tables.add(row, payload, this.#options.order().weightOf(task.tenant));
     return { task: row, replayed: false };
@@ -136,7 +140,7 @@ export class MemoryStore implements TaskStore {
       ...{ status: "scheduled", attempt, notBeforeMs: 0, startedAtMs, errorMessage: null },
     };
     this.#tables.markServed(best);
-    this.#record(task.uuid, { attempt, startedAtMs: nowMs, endedAtMs: null, outcome: null });
+    this.#record(task.uuid, { attempt, startedAtMs: nowMs, endedAtMs: null, outcome: null, cause: null, note: null });
     return this.#tables.put(best, task, { attempt, claim: { nowMs, classes } });
   }
 
@@ -147,11 +151,16 @@ export class MemoryStore implements TaskStore {
     });
   }
 
-  async requeue(uuid: string, attempt: number, notBeforeMs: number, note: string | null): Promise<boolean> {
+  async markCancelAsked(uuid: string, attempt: number, askedAtMs: number | null): Promise<boolean> {
+    return this.#moved(() => this.#tables.note(uuid, attempt, { cancelAskedAtMs: askedAtMs }));
+  }
+
+  async requeue(uuid: string, attempt: number, notBeforeMs: number, why: Requeue | null): Promise<boolean> {
     return this.#moved(() => {
-      const change = { notBeforeMs: Math.max(0, Math.round(notBeforeMs)), errorMessage: note };
+      const change = { notBeforeMs: Math.max(0, Math.round(notBeforeMs)), errorMessage: why?.note ?? null };
       const row = this.#tables.move(uuid, attempt, "pending", change);
-      if (row !== null) this.#endAttempt(row.task, "requeued");
+      if (row !== null)
+        this.#endAttempt(row.task, { outcome: "requeued", cause: why?.cause ?? null, note: why?.note ?? null });
       return row;
     });
   }
@@ -160,9 +169,21 @@ export class MemoryStore implements TaskStore {
     return this.#ended(uuid, outcome, () => {
       const isActive = this.get(uuid)?.status !== "pending";
       const row = isActive ? this.#tables.move(uuid, attempt, outcome.status, endOf(outcome)) : null;
-      if (row !== null) this.#endAttempt(row.task, outcome.reason ?? outcome.status);
+      if (row !== null)
+        this.#endAttempt(row.task, {
+          outcome: outcome.reason ?? outcome.status,
+          cause: null,
+          note: outcome.errorMessage?.slice(0, MAX_NOTE_CHARS) ?? null,
+        });
       else {
-        this.#record(uuid, { attempt, startedAtMs: null, endedAtMs: outcome.finishedAtMs, outcome: "refused" });
+        this.#record(uuid, {
+          attempt,
+          startedAtMs: null,
+          endedAtMs: outcome.finishedAtMs,
+          outcome: "refused",
+          cause: null,
+          note: null,
+        });
         this.#tables.watch.refused(uuid, attempt);
       }
       return row;
@@ -266,10 +287,10 @@ export class MemoryStore implements TaskStore {
     if (this.#tables.rows.has(uuid)) this.#tables.attempts.set(uuid, [...this.attempts(uuid), record]);
   }
 
-  #endAttempt(task: TaskRow, outcome: string): void {
+  #endAttempt(task: TaskRow, end: Pick<AttemptRecord, "outcome" | "cause" | "note">): void {
     const isOpen = (each: AttemptRecord) => each.attempt === task.attempt && each.outcome === null;
     const endedAtMs = task.finishedAtMs ?? this.#options.now();
-    const records = this.attempts(task.uuid).map((each) => (isOpen(each) ? { ...each, endedAtMs, outcome } : each));
+    const records = this.attempts(task.uuid).map((each) => (isOpen(each) ? { ...each, endedAtMs, ...end } : each));
     this.#tables.attempts.set(task.uuid, records);
   }
 

@@ -68,6 +68,15 @@ export class MemoryTables {
     return next;
   }
 
+  /** A note on a running task: no move, so nothing is told. */
+  note(uuid: string, attempt: number, change: Pick<TaskRow, "cancelAskedAtMs">): MemoryRow | null {
+    const row = this.rows.get(uuid);
+    if (row === undefined || row.task.status !== "running" || row.task.attempt !== attempt) return null;
+    const next = { ...row, task: { ...row.task, ...change } };
+    this.rows.set(uuid, next);
+    return next;
+  }
+
   waiting(): MemoryRow[] {
     return [...this.rows.values()].filter(({ task }) => task.status === "pending");
   }

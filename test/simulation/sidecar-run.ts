@@ -5,7 +5,6 @@ import { DEFAULT_ROUTES, type RouteTable, TASK_TYPES } from "../../core/contract
 import { isFinal, type Submission } from "../../core/contract/tasks.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { type Attempts, createAttempts } from "../../sidecar/scheduler/attempt.js";
-import { answerBusy } from "../../sidecar/scheduler/busy.js";
 import { isTraining } from "../../sidecar/scheduler/decide.js";
 import { createDispatcher, type Dispatcher } from "../../sidecar/scheduler/dispatch.js";
 import { submitTask } from "../../sidecar/tasks/submit.js";
@@ -104,8 +103,7 @@ export class SidecarRun {
       const { task } = await submitTask(deps, submission(uuid, planned), once(Buffer.alloc(planned.bytes, "p")));
       this.#world.tell({ type: "promised", task: task.uuid });
       this.#dispatcher.wake();
-      if (task.mode === "held" && isTraining(task.task))
-        void answerBusy({ store: this.#store, blobs: this.#blobs, logger: this.#logger, now: clock.now }, task.model);
+      if (task.mode === "held" && isTraining(task.task)) void this.#attempts.answerHeld(task.model);
     } catch (cause) {
       expectRefusal(cause);
     }
@@ -156,6 +154,7 @@ function submission(uuid: string, { task, model, mode, ...planned }: PlannedTask
     requestId: uuid,
     source: "simulation",
     forceTrackingId: mode === "task",
+    callback: null,
   };
 }
 

@@ -1,5 +1,7 @@
 import t from "tap";
+import { configSchema } from "../../../config/schema.js";
 import {
+  parseCallback,
   parseDeadline,
   parseIdempotencyKey,
   parsePrefer,
@@ -62,4 +64,50 @@ t.test("priority, deadline, tenant and idempotency key are taken or refused, nev
   t.same([parseIdempotencyKey(undefined), parseIdempotencyKey("k-1")], [null, "k-1"]);
   for (const bad of ["", "a b", "x".repeat(256)])
     t.throws(() => parseIdempotencyKey(bad), { code: "INVALID_HEADER" }, bad);
+});
+
+t.test("a callback is a URL that may be called; a refusal repeats nothing of its query", async (t) => {
+  const open = configSchema.parse({});
+  t.equal(parseCallback(undefined, open), null);
+  for (const good of ["http://127.0.0.1:9/hook?token=x", "https://hooks.example.org", "http://[::1]/"]) {
+    t.equal(parseCallback(good, open), good);
+  }
+  const bad = [
+    "",
+    "hooks.example.org",
+    "ftp://hooks.example.org/",
+    "file:///etc/passwd",
+    "https://user:secret@hooks.example.org/",
+    "https://user@hooks.example.org/",
+    "https://hooks.example.org/#secret",
+    "https://hooks.example.org/a b",
+    "https://a.example.org/, https://b.example.org/",
+    "https://",
+    "https://hooks.example.org:99999/",
+    `https://hooks.example.org/${"x".repeat(2_000)}`,
+  ];
+  for (const url of bad) {
+    t.throws(() => parseCallback(url, open), { code: "INVALID_HEADER", message: /^((?!secret).)*$/ }, url.slice(0, 60));
+  }
+});
+
+t.test("beyond loopback a callback goes only where the operator allows it", async (t) => {
+  const wide = configSchema.parse({ proxy: { host: "0.0.0.0" } });
+  t.throws(() => parseCallback("https://hooks.example.org/x?token=secret", wide), {
+    code: "INVALID_HEADER",
+    message: /^Sluice-Callback names https:\/\/hooks\.example\.org, which is not allowed$/,
+    hint: /callbacks\.allow/,
+  });
+  for (const host of ["0.0.0.0", "127.0.0.1"]) {
+    const listed = configSchema.parse({ proxy: { host }, callbacks: { allow: ["https://hooks.example.org"] } });
+    t.equal(parseCallback("https://HOOKS.example.org:443/x", listed), "https://HOOKS.example.org:443/x");
+    const others = [
+      "http://hooks.example.org/",
+      "https://hooks.example.org:444/",
+      "https://hooks.example.org.evil/",
+      "https://evil.org\\@hooks.example.org/",
+      "http://169.254.169.254/",
+    ];
+    for (const url of others) t.throws(() => parseCallback(url, listed), { code: "INVALID_HEADER" }, url);
+  }
 });

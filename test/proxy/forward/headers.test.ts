@@ -79,3 +79,25 @@ t.test("an answer's hop-by-hop fields and the model server's request id go, Serv
   const coded = ["transfer-encoding", "gzip, chunked"].map((each) => Buffer.from(each));
   t.throws(() => responseHead(coded, at), { code: "UPSTREAM_PROTOCOL" });
 });
+
+t.test("what is said to Sluice alone never reaches a model server", async (t) => {
+  const raw = [
+    "Host",
+    "gate:8888",
+    "Sluice-Callback",
+    "https://h.example.org/?token=x",
+    "X-Sluice-Priority",
+    "1",
+    "A",
+    "b",
+  ];
+  const common = { peer: "10.0.0.9", authority: null, prefix: "", requestId: "r" };
+  for (const keep of ["none", "prefer"] as const) {
+    const { headers } = requestHead(raw, { ...common, keep });
+    t.notOk(
+      headers.some((each) => /sluice|token/i.test(each)),
+      keep,
+    );
+    t.ok(headers.includes("A"));
+  }
+});

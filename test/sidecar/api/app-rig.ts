@@ -68,6 +68,7 @@ export function submission(change: Partial<Submission> = {}): Submission {
     requestId: "request-7",
     source: "ip=127.0.0.1; ua=N/A",
     idempotencyKey: null,
+    callback: null,
     forceTrackingId: false,
     ...change,
   };

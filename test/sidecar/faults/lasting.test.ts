@@ -79,6 +79,7 @@ async function submitAndClaim(store: Awaited<ReturnType<typeof openRig>>["store"
     createdAtMs: Date.now(),
     deadlineAtMs: null,
     idempotencyKey: null,
+    callback: null,
     payload: { kind: "inline", bytes: NOTE, sha256: "0" },
   });
   return (await store.claim("m", ["batch"], Date.now()))!;

@@ -9,20 +9,17 @@ import type { TaskStatus } from "../../../core/contract/tasks.js";
 import { systemClock } from "../../../core/runtime/clock.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import { createLogger } from "../../../core/runtime/logger.js";
-import { migrate } from "../../../sidecar/db/migrate.js";
-import { openForWriting } from "../../../sidecar/db/open.js";
 import { createModelCatalogue } from "../../../sidecar/models/model-catalogue.js";
 import { createAttempts } from "../../../sidecar/scheduler/attempt.js";
 import { createDispatcher } from "../../../sidecar/scheduler/dispatch.js";
 import { createPermits } from "../../../sidecar/scheduler/limiter.js";
 import { createCaller } from "../../../sidecar/scheduler/run.js";
-import { FileBlobs } from "../../../sidecar/tasks/file-blobs.js";
-import { SqliteTaskStore } from "../../../sidecar/tasks/sqlite-store.js";
-import type { NewTask, TaskRow } from "../../../sidecar/tasks/store.js";
+import { openTasks } from "../../../sidecar/tasks/open-tasks.js";
+import type { NewTask, TaskRow, TaskStore } from "../../../sidecar/tasks/store.js";
 import { type RunningGazetteer, startGazetteer } from "../../helpers/gazetteer.js";
 
 interface Rig {
-  readonly store: SqliteTaskStore;
+  readonly store: TaskStore;
   submit(changes?: Partial<NewTask> & { text?: string; misbehave?: string }): Promise<string>;
   final(uuid: string, withinMs?: number): Promise<TaskRow>;
   reached(uuid: string, status: TaskStatus): Promise<TaskRow>;
@@ -48,16 +45,8 @@ async function startRig(
     },
   });
   const http = createHttpClient();
-  const blobs = await FileBlobs.open(dataDir);
-  const file = join(dataDir, "sluice.db");
-  const database = openForWriting(file);
-  migrate(database);
-  database.close();
-  const store = await SqliteTaskStore.open({
-    file,
-    bounds: () => ({ maxTasks: 10_000, maxBytes: 2 ** 30 }),
-    releaseBlob: (key) => void blobs.remove(key),
-  });
+  const bounds = () => ({ maxTasks: 10_000, maxBytes: 2 ** 30 });
+  const { store, blobs } = await openTasks({ dataDir, bounds, logger });
   const catalogue = createModelCatalogue({ config, dataDir, logger, clock: systemClock, http });
   await catalogue.start();
   const permits = createPermits({ maxConcurrentTasks: options.slots ?? 4, budgets: new Map() });
@@ -160,6 +149,7 @@ async function startRig(
         createdAtMs: Date.now(),
         deadlineAtMs: null,
         idempotencyKey: null,
+        callback: null,
         payload,
         ...rest,
       });

@@ -33,6 +33,7 @@ function submission(): Submission {
     requestId: "r",
     source: "ip=N/A; ua=N/A",
     idempotencyKey: null,
+    callback: null,
     forceTrackingId: false,
   };
 }
