@@ -11,7 +11,6 @@ import { SIBLING_WITHIN_MS } from "./run-end.js";
 import type { Glimpse } from "./run-patience.js";
 
 const POLL_TIMEOUT_MS = 30_000;
-/** Where only the answer's existence matters. */
 const KNOCK_TIMEOUT_MS = 5_000;
 const MAX_ANSWER_BYTES = 16 * 2 ** 20;
 
@@ -20,6 +19,8 @@ export interface RunSourcesOptions {
   /** Null where there is none. */
   readonly mlflow: Mlflow | null;
   readonly catalogue: Pick<ModelCatalogue, "get" | "onChange">;
+  /** Bound on a model server's answer where it only matters whether somebody listens. Default 5_000. */
+  readonly knockTimeoutMs?: number;
 }
 
 /** The run that is looked for. */
@@ -65,7 +66,12 @@ export class RunSources {
     const isTracked = typeof tracked === "object";
     const isReady = this.#options.catalogue.get(this.#key.model)?.state === "ready";
     const said =
-      isTracked && isReady ? null : await this.#askServer(isTracked ? KNOCK_TIMEOUT_MS : POLL_TIMEOUT_MS, signal);
+      isTracked && isReady
+        ? null
+        : await this.#askServer(
+            isTracked ? (this.#options.knockTimeoutMs ?? KNOCK_TIMEOUT_MS) : POLL_TIMEOUT_MS,
+            signal,
+          );
     const run = isTracked ? tracked : typeof said === "object" ? said : null;
     return {
       run,
