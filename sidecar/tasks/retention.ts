@@ -17,9 +17,9 @@ import type { RetentionStore } from "./upkeep-store.js";
 /** Between looks; a look costs two point reads. */
 const INTERVAL_MS = 10_000;
 /** After a batch this many times as long as it took, so that the writer and the disk belong to everybody else most of the time. */
-const PAUSE_SHARE = 4;
+const PAUSE_SHARE = 2;
 const LEAST_PAUSE_MS = 10;
-const LONGEST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 200;
 
 export interface RetentionOptions {
   readonly store: RetentionStore;
