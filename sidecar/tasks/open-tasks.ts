@@ -70,15 +70,20 @@ export async function openTasks(options: OpenTasksOptions): Promise<OpenTasks> {
         log.warn({ event: "blob_not_removed", err: asSluiceError(caught) }, "a blob nobody needs could not be removed");
       }),
   });
-  const swept = await blobs.sweep((key) => store.namesBlob(key));
-  if (swept > 0) log.info({ event: "blobs_swept", count: swept }, "removed files that a crash had left");
-  return {
-    store,
-    blobs,
-    retention: createSqliteRetention(reading, writer),
-    callbacks: createSqliteCallbacks(reading, writer),
-    answers: createSqliteAnswers(reading, writer, store),
-  };
+  try {
+    const swept = await blobs.sweep((key) => store.namesBlob(key));
+    if (swept > 0) log.info({ event: "blobs_swept", count: swept }, "removed files that a crash had left");
+    return {
+      store,
+      blobs,
+      retention: createSqliteRetention(reading, writer),
+      callbacks: createSqliteCallbacks(reading, writer),
+      answers: createSqliteAnswers(reading, writer, store),
+    };
+  } catch (caught) {
+    await store.close();
+    throw caught;
+  }
 }
 
 function isBlank(database: Database): boolean {

@@ -12,6 +12,8 @@ import { createHttpClient, type HttpClient } from "../../core/runtime/http.js";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.js", import.meta.url));
 const BOUND_MS = 30_000;
+/** A process that lives longer hangs. */
+const LIFE_MS = 90_000;
 
 export interface SidecarOptions {
   readonly dataDir: string;
@@ -47,7 +49,8 @@ export async function startSidecarProcess(options: SidecarOptions): Promise<Runn
   child.stderr!.setEncoding("utf8").on("data", (text: string) => {
     complaint = (complaint + text).slice(-4_000);
   });
-  const timer = setTimeout(() => child.kill("SIGKILL"), BOUND_MS);
+  // Not SIGKILL: that is how a failpoint ends it.
+  const timer = setTimeout(() => child.kill("SIGABRT"), LIFE_MS);
   const client = new SidecarClient(join(dataDir, "sidecar.sock"));
   const exited = once(child, "exit").then(async ([code, signal]) => {
     clearTimeout(timer);
