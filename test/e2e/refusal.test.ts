@@ -26,6 +26,7 @@ t.test("after a 429 with Retry-After no other task of the model is sent before t
   while (sentMs.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
   const second = await submit(null);
   t.equal(second.status, 200);
+  await second.arrayBuffer();
   t.ok(sentMs[1]! - sentMs[0]! >= 1_900, `the second waited ${Math.round(sentMs[1]! - sentMs[0]!)} ms`);
   // The first comes back after its own pause; nobody waits for that.
   gone.abort();
