@@ -3,7 +3,7 @@ import { z } from "zod";
 import { SECRET } from "./values.js";
 
 const URL_WORDS =
-  "must be redis://[user:password@]host[:port][/db], the same with rediss://, or unix:///path[?db=number]";
+  "must be redis://[user:password@]host[:port][/db], the same with rediss://, or unix:///path[?db=&user=&password=]";
 
 export const redis = z.strictObject({
   url: z

@@ -10,7 +10,7 @@ import { createClient } from "redis";
 import { sleep } from "./clock.js";
 
 export interface RedisOptions {
-  /** `redis://`, `rediss://` or `unix://[user:password@]/path?db=0`. Never logged: it may hold a password. */
+  /** `redis://`, `rediss://` or `unix:///path[?db=0&user=…&password=…]`. Never logged: it may hold a password. */
   readonly url: string;
   /** What a script's source becomes before its first use. */
   readonly prepare?: (source: string) => string;
@@ -35,7 +35,7 @@ const MAX_PENDING = 10_000;
 
 export const REDIS_AWAY = "Redis is away";
 
-/** Connects at once and stays connected until {@link end}. */
+/** Connects at once and stays connected until {@link end}. @throws TypeError when the URL is none */
 export class CallbackRedis extends EventEmitter {
   /** True while connected. */
   ready = false;
@@ -49,7 +49,8 @@ export class CallbackRedis extends EventEmitter {
   constructor(options: RedisOptions) {
     super();
     this.#options = options;
-    void this.#stayConnected();
+    // Only made, not connected: a URL that is none is refused here.
+    void this.#stayConnected(connectionTo(options.url));
   }
 
   /** A second connection, for messages; its ups and downs are not told. */
@@ -132,10 +133,9 @@ export class CallbackRedis extends EventEmitter {
     this.emit("subscribe", channel);
   }
 
-  async #stayConnected(): Promise<void> {
+  async #stayConnected(first: Client): Promise<void> {
     let pauseMs = FIRST_PAUSE_MS;
-    while (!this.#over.signal.aborted) {
-      const client = connectionTo(this.#options.url);
+    for (let client = first; !this.#over.signal.aborted; client = connectionTo(this.#options.url)) {
       let lost: Error;
       try {
         const ended = new Promise<Error>((resolve) => {
@@ -177,17 +177,22 @@ export class CallbackRedis extends EventEmitter {
 }
 
 function connectionTo(url: string) {
-  const common = { disableOfflineQueue: true, commandsQueueMaxLength: MAX_PENDING, disableClientInfo: true } as const;
+  const common = {
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: MAX_PENDING,
+    disableClientInfo: true,
+    maintNotifications: "disabled",
+  } as const;
   const socket = { reconnectStrategy: false, connectTimeout: CONNECT_MS } as const;
-  if (!url.startsWith("unix:")) return createClient({ url, socket, ...common, maintNotifications: "disabled" });
-  const { username, password, pathname, searchParams } = new URL(url);
+  if (!url.startsWith("unix:")) return createClient({ url, socket, ...common });
+  const { pathname, searchParams } = new URL(url);
+  const [username, password] = [searchParams.get("user"), searchParams.get("password")];
   return createClient({
     socket: { ...socket, path: decodeURIComponent(pathname), tls: false },
-    ...(username === "" ? {} : { username: decodeURIComponent(username) }),
-    ...(password === "" ? {} : { password: decodeURIComponent(password) }),
+    ...(username === null ? {} : { username }),
+    ...(password === null ? {} : { password }),
     database: Number(searchParams.get("db") ?? 0),
     ...common,
-    maintNotifications: "disabled",
   });
 }
 

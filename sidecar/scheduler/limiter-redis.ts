@@ -42,8 +42,10 @@ export interface RedisLimiters extends Limiters {
 const ROUND_MS = 1_000;
 /** Rounds after a limiter fell idle, for what a broken connection may have left behind. */
 const IDLE_ROUNDS = 3;
-/** Between tries while Redis is away or refuses. */
+/** Between tries while Redis is away. */
 const RETRY_MS = 100;
+/** Between tries while it is there and refuses: out of memory, still loading, no permission. */
+const REFUSED_MS = 500;
 /** For giving back what is held, when we stop. */
 const LEAVE_MS = 1_000;
 /** A budget is looked at this often; everything else is pushed. */
@@ -95,13 +97,20 @@ export function createRedisLimiters({ url, prefix, clock, logger }: RedisLimiter
       (PATIENT.has(name) ? untilAnswered(ask) : ask()).then((answer) => reply(null, answer), reply);
     };
 
+  let isRefused = false;
   async function untilAnswered(ask: () => Promise<unknown>): Promise<unknown> {
     for (;;) {
       try {
-        return await ask();
+        const answer = await ask();
+        isRefused = false;
+        return answer;
       } catch (cause) {
         if (over.signal.aborted || ITS_WORDS.test((cause as Error).message)) throw cause;
-        await clock.sleep(RETRY_MS, over.signal);
+        if (client.ready && !isRefused) {
+          isRefused = true;
+          logger.warn({ event: "redis_refuses", err: cause }, "Redis is there but does not do its work; trying again");
+        }
+        await clock.sleep(client.ready ? REFUSED_MS : RETRY_MS, over.signal);
       }
     }
   }
@@ -171,6 +180,7 @@ class SharedLimiter implements Limiter {
   readonly #askRound: AskRound;
   readonly #over: AbortSignal;
   #limits: Limits;
+  #applied: Promise<unknown> = Promise.resolve();
   /** Priorities of those who are about to be submitted, in order. */
   readonly #coming: number[] = [];
   /** Jobs that Redis believes to be ours; given up when the next round does not find them here either. */
@@ -239,9 +249,10 @@ class SharedLimiter implements Limiter {
     await this.#bottleneck.running();
   }
 
+  /** One change after the other, so that the last one stays; each waits for Redis, and ends with us at the latest. */
   #applyLimits(): void {
-    // Ends with us at the latest.
-    Promise.resolve(this.#bottleneck.updateSettings(settingsOf(this.#limits))).catch(() => undefined);
+    const apply = () => this.#bottleneck.updateSettings(settingsOf(this.#limits));
+    this.#applied = this.#applied.then(apply).catch(() => undefined);
   }
 
   /** A job is registered as a lease, and tells how urgent it is. */

@@ -32,17 +32,22 @@ export interface TestRedis {
 
 const READY_MS = 10_000;
 
-/** @param options.running default true; false reserves a port where nothing listens yet */
-export async function startRedis(
-  t: Teardown,
-  options: { running?: boolean; args?: string[] } = {},
-): Promise<TestRedis> {
+export interface RedisServerOptions {
+  /** Default true; false reserves a port where nothing listens yet. */
+  readonly running?: boolean;
+  /** More flags of redis-server. */
+  readonly args?: readonly string[];
+  /** What it answers to PING once it is there; default `+PONG`. */
+  readonly isReady?: string;
+}
+
+export async function startRedis(t: Teardown, options: RedisServerOptions = {}): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-redis-"));
   const port = await freePort();
   let server: ChildProcess | null = null;
 
   async function kill(): Promise<void> {
-    if (server === null) return;
+    if (server === null || server.exitCode !== null) return;
     const gone = once(server, "exit");
     server.kill("SIGKILL");
     await gone;
@@ -54,7 +59,7 @@ export async function startRedis(
     const child = spawn("redis-server", [...own, ...(options.args ?? [])], { stdio: "ignore" });
     server = child;
     const untilMs = Date.now() + READY_MS;
-    while ((await ask("PING").catch(() => "")) !== "+PONG") {
+    while ((await ask("PING").catch(() => "")) !== (options.isReady ?? "+PONG")) {
       if (child.exitCode !== null || Date.now() > untilMs) throw new Error("redis-server did not come up");
       await new Promise((resolve) => setTimeout(resolve, 10));
     }

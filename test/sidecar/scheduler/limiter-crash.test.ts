@@ -17,29 +17,36 @@ async function startHolder(t: Test, url: string, count: number): Promise<ChildPr
   return child;
 }
 
-t.test("after kill -9 of a sidecar the budget is whole again, and a living one's long calls keep theirs", async (t) => {
-  if (!requireOrSkip(t, "Redis", redisSkipReason())) return;
-  const redis = await startRedis(t);
-  const [long, other] = [join(t, redis.url).permits, join(t, redis.url).permits];
-  await long.request(call({ model: "long" }));
-  const holder = await startHolder(t, redis.url, 3);
-  const waiting = [1, 2, 3].map(() => other.request(call()));
-  holder.kill("SIGKILL");
-  const ms = await timed(Promise.all(waiting));
-  t.ok(ms < WHOLE_MS, `whole after ${ms} ms`);
-  t.ok(ms > 5_000, "not before its holder has been silent for some time");
-  let isFourth = false;
-  other.request(call()).then(
-    () => {
-      isFourth = true;
-    },
-    () => undefined,
-  );
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
-  t.notOk(isFourth, "the long call, older than a lease, still counts");
-});
+// Both wait for a lease to end.
+t.jobs = 2;
 
-t.test("a sidecar that stood still past its lease counts again when it goes on", async (t) => {
+t.test(
+  "after kill -9 of a sidecar the budget is whole again, and a living one's long calls keep theirs",
+  { buffered: true },
+  async (t) => {
+    if (!requireOrSkip(t, "Redis", redisSkipReason())) return;
+    const redis = await startRedis(t);
+    const [long, other] = [join(t, redis.url).permits, join(t, redis.url).permits];
+    await long.request(call({ model: "long" }));
+    const holder = await startHolder(t, redis.url, 3);
+    const waiting = [1, 2, 3].map(() => other.request(call()));
+    holder.kill("SIGKILL");
+    const ms = await timed(Promise.all(waiting));
+    t.ok(ms < WHOLE_MS, `whole after ${ms} ms`);
+    t.ok(ms > 5_000, "not before its holder has been silent for some time");
+    let isFourth = false;
+    other.request(call()).then(
+      () => {
+        isFourth = true;
+      },
+      () => undefined,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    t.notOk(isFourth, "the long call, older than a lease, still counts");
+  },
+);
+
+t.test("a sidecar that stood still past its lease counts again when it goes on", { buffered: true }, async (t) => {
   if (!requireOrSkip(t, "Redis", redisSkipReason())) return;
   const redis = await startRedis(t);
   const holder = await startHolder(t, redis.url, 3);

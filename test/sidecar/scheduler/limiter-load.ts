@@ -105,3 +105,8 @@ export async function timed(work: Promise<unknown>): Promise<number> {
   await work;
   return Math.round(performance.now() - fromMs);
 }
+
+/** Waits for starts, not for time. */
+export async function starts(running: Load, count: number): Promise<void> {
+  for (let each = 0; each < count; each++) await running.nextStart();
+}

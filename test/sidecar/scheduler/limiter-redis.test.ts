@@ -2,20 +2,15 @@ import t, { type Test } from "tap";
 import { systemClock } from "../../../core/runtime/clock.js";
 import { createPermits } from "../../../sidecar/scheduler/limiter.js";
 import { createRedisLimiters } from "../../../sidecar/scheduler/limiter-redis.js";
-import { redisSkipReason, startRedis, type TestRedis } from "../../helpers/redis.js";
+import { redisSkipReason, startRedis } from "../../helpers/redis.js";
 import { requireOrSkip } from "../../helpers/services.js";
-import { call, join, type Load, load, logger, timed } from "./limiter-load.js";
+import { call, join, load, logger, starts, timed } from "./limiter-load.js";
 
 const BUDGET = 4;
 /** Bound on coming back after any fault of Redis. */
 const RESUME_MS = 5_000;
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Waits for starts, not for time. */
-async function starts(running: Load, count: number): Promise<void> {
-  for (let each = 0; each < count; each++) await running.nextStart();
-}
 
 function suite(name: string, body: (t: Test) => Promise<void>): void {
   t.test(name, async (t) => {
@@ -35,78 +30,6 @@ suite("two sidecars obey one budget, and both get of it", async (t) => {
   clearInterval(watch);
   t.equal(peak, BUDGET, "the whole budget is used, and no more");
   await Promise.all([one!.end(), two!.end()]);
-});
-
-/** One fault, and for how long it keeps Redis away. */
-interface Fault {
-  readonly name: string;
-  go(redis: TestRedis): Promise<unknown>;
-}
-
-const FAULTS: readonly Fault[] = [
-  { name: "FLUSHALL", go: (redis) => redis.ask("FLUSHALL") },
-  { name: "SCRIPT FLUSH", go: (redis) => redis.ask("SCRIPT FLUSH") },
-  {
-    name: "a restart",
-    go: async (redis) => {
-      await redis.kill();
-      await redis.start();
-    },
-  },
-  {
-    name: "three seconds without it",
-    go: async (redis) => {
-      await redis.kill();
-      await sleep(3_000);
-      await redis.start();
-    },
-  },
-  {
-    name: "a pause that breaks the connections",
-    go: async (redis) => {
-      redis.pause();
-      await sleep(5_000);
-      redis.resume();
-    },
-  },
-];
-
-suite("no fault of Redis loses a request, breaks the budget or stops the starts for long", async (t) => {
-  const redis = await startRedis(t);
-  const members = [join(t, redis.url).permits, join(t, redis.url).permits];
-  const running = load(members, { width: 6, runMs: 15 });
-  await starts(running, 20);
-  for (const { name, go } of FAULTS) {
-    running.resetPeak();
-    await go(redis);
-    const resumedMs = await timed(starts(running, 8));
-    t.ok(resumedMs < RESUME_MS, `${name}: starts go on (${resumedMs} ms)`);
-    t.ok(running.peak <= 2 * BUDGET, `${name}: never above the budget and what was running (${running.peak})`);
-    running.resetPeak();
-    await starts(running, 20);
-    t.ok(running.peak <= BUDGET, `${name}: exact again (${running.peak})`);
-  }
-  t.equal(running.refused, 0, "whoever asked got its permit");
-  await running.end();
-});
-
-suite("what Redis forgot is put back: permits that are held for long still count after FLUSHALL and after a restart", async (t) => {
-  const redis = await startRedis(t);
-  const [holder, other] = [join(t, redis.url).permits, join(t, redis.url).permits];
-  const held = await Promise.all([1, 2, 3].map(() => holder.request(call({ model: "held" }))));
-  for (const fault of FAULTS.filter(({ name }) => name === "FLUSHALL" || name === "a restart")) {
-    await fault.go(redis);
-    await sleep(2_500);
-    const running = load([other], { width: 6, runMs: 10 });
-    await starts(running, 10);
-    t.equal(running.peak, 1, `after ${fault.name} one of four is left`);
-    await running.end();
-  }
-  for (const each of held) each.release();
-  const running = load([other], { width: 8, runMs: 30 });
-  await starts(running, 30);
-  t.equal(running.peak, BUDGET, "what was put back is given up with its permit");
-  await running.end();
 });
 
 suite("one limiter per id: everything that is asked for by one sidecar goes through the same one", async (t) => {
@@ -227,4 +150,52 @@ suite("installations with another prefix do not meet", async (t) => {
   const permit = await theirs.request(call());
   (await ours.request(call())).release();
   permit.release();
+});
+
+suite("a permit that only Redis knows of, because its answer was lost, is given up soon", async (t) => {
+  const redis = await startRedis(t);
+  const { permits } = join(t, redis.url, { maxConcurrentTasks: 1 });
+  (await permits.request(call())).release();
+  const [, , owner] = (await redis.ask("ZRANGE b_test:global_client_last_seen 0 -1")).split("\r\n");
+  for (const command of [
+    "HSET b_test:global_job_weights lost 1",
+    `HSET b_test:global_job_clients lost ${owner}`,
+    "HINCRBY b_test:global_settings running 1",
+    `ZINCRBY b_test:global_client_running 1 ${owner}`,
+  ]) {
+    await redis.ask(command);
+  }
+  const ms = await timed(permits.request(call()));
+  t.ok(ms > 100, "it was in the way");
+  t.ok(ms < RESUME_MS, `gone after ${ms} ms`);
+});
+
+suite("an idle sidecar asks Redis little, also after FLUSHALL", async (t) => {
+  const redis = await startRedis(t);
+  const { permits } = join(t, redis.url);
+  await permits.request(call());
+  const commands = async () => Number(/total_commands_processed:(\d+)/.exec(await redis.ask("INFO stats"))![1]);
+  await redis.ask("FLUSHALL");
+  await sleep(2_000);
+  const before = await commands();
+  await sleep(2_000);
+  const spent = (await commands()) - before;
+  t.ok(spent < 300, `${spent} commands in two seconds, those of the scripts included`);
+});
+
+suite("limits are those of the sidecar that started or reloaded last", async (t) => {
+  const redis = await startRedis(t);
+  const one = join(t, redis.url, { maxConcurrentTasks: 1 }).permits;
+  (await one.request(call())).release();
+  const two = join(t, redis.url, { maxConcurrentTasks: 3 }).permits;
+  (await two.request(call())).release();
+  const running = load([one, two], { width: 4, runMs: 10 });
+  await starts(running, 20);
+  t.equal(running.peak, 3);
+  for (const maxConcurrentTasks of [4, 1, 2]) await one.reconfigure({ maxConcurrentTasks, budgets: new Map() });
+  await starts(running, 20);
+  running.resetPeak();
+  await starts(running, 20);
+  t.equal(running.peak, 2);
+  await running.end();
 });
