@@ -14,6 +14,8 @@
  * | draining | wanted while something still holds it | what it was before: the stop is called off |
  * | draining | drained, then stopped | absent, or starting when it was wanted meanwhile |
  *
+ * `now` and all times are milliseconds that never jump: when somebody sets the machine's clock, no start is late and no server silent.
+ *
  * Events that carry `run` tell of one particular run of the server; those of an earlier run change nothing.
  */
 import type { ModelState } from "../../core/contract/models.js";
@@ -45,7 +47,7 @@ export interface Life {
   readonly run: number;
   /** Starts made since the server was last wanted; 0 for one that was found. */
   readonly attempt: number;
-  /** Epoch ms by which the start must have ended; null where it has no bound. */
+  /** When the start must have ended; null where it has no bound. */
   readonly startBy: number | null;
   /** The pause before the next check of a server that is starting. */
   readonly probeDelayMs: number;

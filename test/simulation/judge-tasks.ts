@@ -52,7 +52,10 @@ function judgeMove({ task: uuid, from, to, attempt, fence, claim }: Commit, task
 }
 
 function judgeSuccess({ task: uuid, attempt, result }: Commit, task: KnownTask, accuse: Accuse): void {
-  if (result === undefined) return accuse(`promise 6: the result of ${uuid} is not on disk`);
+  if (result === undefined) {
+    accuse(`promise 6: the result of ${uuid} is not on disk`);
+    return;
+  }
   const calls = task.calls.filter((call) => call.attempt === attempt);
   if (task.training) {
     const run = task.runs.find((each) => result?.includes(`"${each.id}"`));
