@@ -213,6 +213,9 @@ export class Ledger {
         this.#unhinder("stopped", entry.t);
         return;
       case "crash":
+        this.leases.clear();
+        this.#hinder("stopped");
+        return;
       case "stopping":
       case "stopped":
         this.#hinder("stopped");
