@@ -7,12 +7,14 @@
  * | absent, failed | found: it runs already | starting |
  * | starting, unreachable | checked: ready | ready |
  * | starting | exited, start-failed | starting again after a pause, or failed; a found one: absent, or starting when wanted |
- * | starting | checked or due after the start's bound | failed, and it is stopped |
+ * | starting | checked or due after the start's bound; of a found and silent one an hour later | failed, and it is stopped |
  * | ready | checked: refused three times, silent over 200 s | unreachable |
  * | ready, unreachable | exited | absent: the next request starts it |
  * | starting, ready, unreachable | stop-asked | draining |
  * | draining | wanted while something still holds it | what it was before: the stop is called off |
  * | draining | drained, then stopped | absent, or starting when it was wanted meanwhile |
+ *
+ * `now` and all times are milliseconds that never jump: when somebody sets the machine's clock, no start is late and no server silent.
  *
  * Events that carry `run` tell of one particular run of the server; those of an earlier run change nothing.
  */
@@ -45,7 +47,7 @@ export interface Life {
   readonly run: number;
   /** Starts made since the server was last wanted; 0 for one that was found. */
   readonly attempt: number;
-  /** Epoch ms by which the start must have ended; null where it has no bound. */
+  /** When the start must have ended; null where it has no bound. */
   readonly startBy: number | null;
   /** The pause before the next check of a server that is starting. */
   readonly probeDelayMs: number;
@@ -136,10 +138,10 @@ function whileDown(life: Life, event: LifeEvent, now: number, rules: LifeRules):
   return event.type === "wanted" && rules.startable ? begin(life, now, rules) : stay(life);
 }
 
-/** One of ours that was found may be in the middle of a training that an earlier sidecar sent: given up too early, it would be ended. */
+/** One of ours that was found may be in the middle of a blocking call, so its bound is at least as long as such a call. */
 function startBound(life: Pick<Life, "attempt">, now: number, rules: LifeRules): number | null {
   if (!rules.startable) return null;
-  return now + (life.attempt === 0 ? Math.max(rules.startTimeoutMs, LONGEST_SILENCE_MS) : rules.startTimeoutMs);
+  return now + (life.attempt === 0 ? Math.max(rules.startTimeoutMs, SILENCE_TO_UNREACHABLE_MS) : rules.startTimeoutMs);
 }
 
 function begin(life: Life, now: number, rules: LifeRules): Step {
@@ -158,7 +160,8 @@ function whileStarting(life: Life, event: LifeEvent, now: number, rules: LifeRul
     }
     case "checked":
       if (event.outcome === "ready") return becomeReady(life, rules);
-      return isLate(life, now) ? giveUp(life, rules) : checkAgain(life, now, rules);
+      if (!isLate(life, now) || mayTrain(life, event.outcome, now)) return checkAgain(life, now, rules);
+      return giveUp(life, rules);
     case "exited":
       return retry(life, `the model server ${event.cause} before it was ready`, now, rules);
     case "start-failed":
@@ -188,6 +191,11 @@ function bounded(life: Life, delayMs: number, now: number): number {
 
 function isLate(life: Life, now: number): boolean {
   return life.startBy !== null && now >= life.startBy;
+}
+
+/** A found one that is silent may be at a training that an earlier sidecar sent: given up, it would be ended with its accepted run. */
+function mayTrain(life: Life, outcome: CheckOutcome, now: number): boolean {
+  return life.attempt === 0 && outcome === "silent" && now - life.startBy! < LONGEST_SILENCE_MS;
 }
 
 function becomeReady(life: Life, rules: LifeRules): Step {

@@ -14,7 +14,7 @@ export type CheckOutcome = (typeof CHECK_OUTCOMES)[number];
 export interface Health {
   /** Refused connections in a row. */
   readonly refusals: number;
-  /** Epoch ms since when no check was good and none was refused, null while the last one was good. */
+  /** Since when no check was good and none was refused, null while the last one was good. */
   readonly unwellSince: number | null;
 }
 

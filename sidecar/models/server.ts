@@ -175,7 +175,7 @@ export class ModelServer {
   #apply(event: LifeEvent): void {
     if (this.#closed.signal.aborted) return;
     const before = this.#life;
-    const { life, actions } = advance(before, event, this.#options.clock.now(), this.#options.rules());
+    const { life, actions } = advance(before, event, this.#options.clock.elapsed(), this.#options.rules());
     this.#life = life;
     if (life.state !== before.state || life.problem !== before.problem) this.#options.onChange();
     for (const action of actions) this.#perform(action);

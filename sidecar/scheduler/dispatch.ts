@@ -172,6 +172,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (entry === undefined) unknownSinceMs.set(model, unknownSinceMs.get(model) ?? clock.elapsed());
     else unknownSinceMs.delete(model);
     const unknownMs = clock.elapsed() - (unknownSinceMs.get(model) ?? clock.elapsed());
+    // Every lane that waits is known from now on: a permit that one lane asks for ahead of the plan must see the others' urgent tasks.
+    for (const line of lines) laneOf(model, line.class);
     const step = decideModelStep(entry?.state, entry?.onDemand ?? false, unknownMs, options.startTimeoutMs());
     if (step === "start" && isStartDue(startQuestion(lines, nowMs, loadedRank))) track(startModel(model));
     else if (step === "fail")

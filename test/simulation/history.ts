@@ -55,8 +55,9 @@ class Theatre {
     // A submission may still be on its way to the disk.
     clock.run(plan.healedAtMs + 3_000, () => false);
     clock.run(plan.healedAtMs + PATIENCE_MS, () => this.#isAllFinal());
-    // What comes late comes soon after.
+    // What comes late comes soon after; that nobody waits any more is seen at the next look, every 5 s.
     clock.run(clock.elapsed() + 100, () => false);
+    clock.run(clock.elapsed() + 6_000, () => this.#sidecar?.catalogue.isHeld !== true);
     this.#world.tell({ type: "end" });
     this.#sidecar?.process.kill();
   }
@@ -118,15 +119,20 @@ class Theatre {
         return;
       case "jump":
         this.#world.clock.jump(fault.byMs);
-        return this.#world.tell({ type: "jump", byMs: fault.byMs });
+        this.#world.tell({ type: "jump", byMs: fault.byMs });
+        return;
       case "disk":
-        return this.#breakDisk(fault.code, fault.forMs);
+        this.#breakDisk(fault.code, fault.forMs);
+        return;
       case "cancel":
-        return sidecar?.process.deliver(() => void sidecar.cancel(`t${fault.task}`));
+        sidecar?.process.deliver(() => void sidecar.cancel(`t${fault.task}`));
+        return;
       case "damage":
-        return this.#damage(`t${fault.task}`);
+        this.#damage(`t${fault.task}`);
+        return;
       default:
-        return this.#sufferServer(fault);
+        this.#sufferServer(fault);
+        return;
     }
   }
 
@@ -139,13 +145,15 @@ class Theatre {
           this.#world.clock.after(fault.downMs, () => server.isDown && server.start());
         return;
       case "deaf":
-        return server.deafen(fault.forMs);
+        server.deafen(fault.forMs);
+        return;
       case "bad-start":
         server.isNextStartBad = true;
         return;
       case "drain": {
         const sidecar = this.#sidecar;
-        return sidecar?.process.deliver(() => sidecar.catalogue.drain(fault.model));
+        sidecar?.process.deliver(() => sidecar.catalogue.drain(fault.model));
+        return;
       }
       case "vanish":
         this.#vanished.add(fault.model);

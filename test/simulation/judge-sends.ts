@@ -27,7 +27,7 @@ const ROUNDING_MS = 2;
 
 export function judgeSends(entry: LogEntry, ledger: Ledger, accuse: Accuse): void {
   if (entry.type === "cancel-answered" && entry.how === "dequeued" && ledger.taskOf(entry).status !== "failed")
-    return accuse(`promise 2: ${entry.task} was said to be cancelled and is ${ledger.taskOf(entry).status}`);
+    accuse(`promise 2: ${entry.task} was said to be cancelled and is ${ledger.taskOf(entry).status}`);
   if (entry.type !== "sent") return;
   const task = ledger.taskOf(entry);
   if (task.status !== "scheduled" || task.fence !== entry.attempt)

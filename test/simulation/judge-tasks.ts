@@ -52,7 +52,10 @@ function judgeMove({ task: uuid, from, to, attempt, fence, claim }: Commit, task
 }
 
 function judgeSuccess({ task: uuid, attempt, result }: Commit, task: KnownTask, accuse: Accuse): void {
-  if (result === undefined) return accuse(`promise 6: the result of ${uuid} is not on disk`);
+  if (result === undefined) {
+    accuse(`promise 6: the result of ${uuid} is not on disk`);
+    return;
+  }
   const calls = task.calls.filter((call) => call.attempt === attempt);
   if (task.training) {
     const run = task.runs.find((each) => result?.includes(`"${each.id}"`));
@@ -74,7 +77,11 @@ function judgeFailure(entry: Commit, task: KnownTask, { ledger, accuse }: Case):
   const heard = (is: (call: (typeof calls)[number]) => boolean) => calls.some(is);
   const isTrue: Record<string, () => boolean> = {
     cancelled: () => task.cancelAsked,
-    expired: () => from === "pending" && task.deadlineAtMs !== null && wall >= task.deadlineAtMs,
+    // It may have been so when it was asked for, a slow commit ago.
+    expired: () =>
+      from === "pending" &&
+      task.deadlineAtMs !== null &&
+      (wall >= task.deadlineAtMs || entry.t - ledger.lastJump < EXPIRES_WITHIN_MS),
     rejected: () =>
       heard(({ heard: how, status }) => (how === "answer" && status >= 400 && status < 500) || how === "busy") ||
       (from === "pending" && task.held && task.training && isTrainerBusy(entry, ledger)),

@@ -95,9 +95,11 @@ export class Ledger {
         this.facts = entry.facts;
         return;
       case "submitted":
-        return this.#submitted(entry);
+        this.#submitted(entry);
+        return;
       case "commit":
-        return this.#committed(entry);
+        this.#committed(entry);
+        return;
       case "promised":
         this.taskOf(entry).isPromised = true;
         return;
@@ -113,7 +115,8 @@ export class Ledger {
       case "sent":
       case "served":
       case "heard":
-        return this.#call(entry);
+        this.#call(entry);
+        return;
       case "run-accepted": {
         const { task, attempt } = this.calls.get(entry.call)!;
         const run: KnownRun = { id: entry.run, model: entry.model, task, attempt, end: null };
@@ -125,7 +128,8 @@ export class Ledger {
         this.runs.get(entry.run)!.end = entry.how;
         return;
       case "lease":
-        return this.#lease(entry);
+        this.#lease(entry);
+        return;
       default:
         this.#process(entry);
     }
@@ -206,23 +210,32 @@ export class Ledger {
         this.leases.clear();
         if (entry.type === "handover") this.lastHandover = entry.t;
         this.#hindrances.delete("paused");
-        return this.#unhinder("stopped", entry.t);
+        this.#unhinder("stopped", entry.t);
+        return;
       case "crash":
+        this.leases.clear();
+        this.#hinder("stopped");
+        return;
       case "stopping":
       case "stopped":
-        return this.#hinder("stopped");
+        this.#hinder("stopped");
+        return;
       case "pause":
-        return this.#hinder("paused");
+        this.#hinder("paused");
+        return;
       case "resume":
-        return this.#unhinder("paused", entry.t);
+        this.#unhinder("paused", entry.t);
+        return;
       case "disk-bad":
         this.lastDiskFault = Number.POSITIVE_INFINITY;
-        return this.#hinder("disk");
+        this.#hinder("disk");
+        return;
       case "disk-good":
       case "healed":
         if (this.lastDiskFault === Number.POSITIVE_INFINITY) this.lastDiskFault = entry.t;
         if (entry.type === "healed") this.#hindrances.delete("paused");
-        return this.#unhinder("disk", entry.t);
+        this.#unhinder("disk", entry.t);
+        return;
       case "jump":
         this.lastJump = entry.t;
     }

@@ -29,6 +29,8 @@ export interface MemoryStoreOptions {
   readonly order: () => OrderSettings;
   readonly releaseBlob: (key: string) => void;
   readonly now: () => number;
+  /** Throws where this process no longer owns the store: what it has under way it may write, nothing new. */
+  readonly refuseStranger?: () => void;
 }
 
 export class MemoryStore implements TaskStore {
@@ -48,6 +50,7 @@ export class MemoryStore implements TaskStore {
   }
 
   #insert(task: NewTask): { task: TaskRow; replayed: boolean } {
+    this.#options.refuseStranger?.();
     const { payload, ...rest } = task;
     const older = this.#olderOf(task);
     if (older !== undefined) {
@@ -131,6 +134,7 @@ export class MemoryStore implements TaskStore {
   }
 
   #claim(model: string, classes: readonly string[], nowMs: number): MemoryRow | null {
+    this.#options.refuseStranger?.();
     const best = this.#tables.findBest(model, classes, nowMs, this.#options.order().ageingMs);
     if (best === null) return null;
     const attempt = best.task.attempt + 1;

@@ -36,6 +36,9 @@ interface Run {
 type Bad = "slow" | "never" | "cut" | "cut-late" | "protocol" | 400 | 408 | 429 | 500 | 502 | 503;
 const BAD: readonly Bad[] = ["slow", "never", "cut", "cut-late", "protocol", 400, 408, 429, 429, 500, 502, 503];
 
+/** By then a good health check has reached whoever asked. */
+const HEARD_WITHIN_MS = 20;
+
 export class SimulatedServer {
   readonly name: string;
   readonly url: string;
@@ -110,7 +113,10 @@ export class SimulatedServer {
 
   health(request: Request): void {
     this.#meet(request, () => {
-      if (this.#state === "up") this.wasReady = true;
+      if (this.#state === "up")
+        this.#later(HEARD_WITHIN_MS, () => {
+          this.wasReady = true;
+        });
       this.#answer(request, status(this.#state === "up" ? 200 : 503));
     });
   }
@@ -147,7 +153,10 @@ export class SimulatedServer {
 
   /** A request reaches the port; what it asks for is done when the server can attend to it, whether or not its caller still waits. */
   #meet(request: Request, attend: () => void): void {
-    if (this.#state === "down") return request.answer(plain("refused"));
+    if (this.#state === "down") {
+      request.answer(plain("refused"));
+      return;
+    }
     this.#open.add(request);
     if (this.#canHear()) attend();
     else this.#unheard.push(attend);
@@ -166,7 +175,10 @@ export class SimulatedServer {
     const { random } = this.#world;
     const bad = this.#draw();
     const workMs = bad === "slow" ? random.whole(5_000, 40_000) : random.whole(5, 2_000);
-    if (bad === "cut") return this.#later(workMs / 2, () => this.#answer(request, plain("cut")));
+    if (bad === "cut") {
+      this.#later(workMs / 2, () => this.#answer(request, plain("cut")));
+      return;
+    }
     if (bad === "never") return;
     this.#later(workMs, () => {
       const text = `answer ${request.call}`.padEnd(request.bytes, ".");
@@ -182,12 +194,19 @@ export class SimulatedServer {
     if (this.#active !== null) {
       const text = JSON.stringify({ experiment_id: "1", run_id: this.#active.id });
       this.#world.tell({ type: "served", call: request.call, status: 503, text });
-      return this.#answer(request, { ...status(503), how: "busy", text });
+      this.#answer(request, { ...status(503), how: "busy", text });
+      return;
     }
     const bad = this.#draw();
     const isTaken = bad === null || bad === "cut-late" || bad === "slow" || (bad === "never" && random.chance(0.5));
-    if (bad === "cut" || bad === "protocol") return this.#later(50, () => this.#answer(request, plain(bad)));
-    if (typeof bad === "number") return this.#later(20, () => this.#refuse(request, bad));
+    if (bad === "cut" || bad === "protocol") {
+      this.#later(50, () => this.#answer(request, plain(bad)));
+      return;
+    }
+    if (typeof bad === "number") {
+      this.#later(20, () => this.#refuse(request, bad));
+      return;
+    }
     if (!isTaken) return;
     const run = this.#begin(request.call, name);
     if (bad === "never") return;

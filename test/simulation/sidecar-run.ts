@@ -1,6 +1,6 @@
 /** One run of the sidecar: the real scheduler, wired as `sidecar/start.ts` wires it, in a process that can die. */
 import { type Config, configSchema } from "../../config/schema.js";
-import { asSluiceError } from "../../core/contract/errors.js";
+import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import { DEFAULT_ROUTES, type RouteTable, TASK_TYPES } from "../../core/contract/routes.js";
 import { isFinal, type Submission } from "../../core/contract/tasks.js";
 import type { Logger } from "../../core/runtime/logger.js";
@@ -49,6 +49,10 @@ export class SidecarRun {
       order: () => ({ ageingMs: plan.ageingMs, weightOf: (tenant) => plan.weights[tenant ?? ""] ?? 1 }),
       releaseBlob: (key) => void this.#blobs.remove(key),
       now: clock.now,
+      refuseStranger: () => {
+        if (this.process.number !== world.newestProcess)
+          throw new SluiceError("STORE_FAILED", "another process owns it");
+      },
     });
     const logger = this.#logger;
     this.catalogue = new SimulatedCatalogue({ ...network, http, logger }, vanished);

@@ -43,6 +43,11 @@ export class SimulatedCatalogue implements ModelCatalogue {
     return this.#owners.get(name)?.entry;
   }
 
+  /** Whether anything holds any model. */
+  get isHeld(): boolean {
+    return [...this.#owners.keys()].some((name) => this.#leases.count(name) > 0);
+  }
+
   list(): ModelEntry[] {
     return [...this.#owners.values()].map(({ entry }) => entry);
   }

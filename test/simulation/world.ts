@@ -22,12 +22,13 @@ export class World {
   /** Why writes fail now; null while they do not. */
   diskFault: "STORE_FAILED" | "DISK_FULL" | null = null;
   isHealed = false;
+  /** The number of the process that owns the store. */
+  newestProcess = 0;
   /** Hears what the code under test logs as an error. */
   onError: ((fields: object, message: string) => void) | null = null;
   #calls = 0;
   #blobs = 0;
   #holders = 0;
-  #processes = 0;
 
   constructor(plan: Plan, seed: number) {
     this.plan = plan;
@@ -43,7 +44,7 @@ export class World {
   }
 
   nextProcess(): number {
-    return ++this.#processes;
+    return ++this.newestProcess;
   }
 
   nextHolder(): number {

@@ -8,6 +8,7 @@ import {
   type Step,
   UNBORN,
 } from "../../../sidecar/models/lifecycle.js";
+import type { CheckOutcome } from "../../../sidecar/models/reachability.js";
 
 const STARTABLE: LifeRules = {
   startable: true,
@@ -198,6 +199,19 @@ t.test("a request that comes while it drains starts it again once it has stopped
   t.equal(brief(advance(wanted, EVENTS.stopped!, NOW, STARTABLE)), "starting start#5");
 });
 
+t.test(
+  "a found server that stays silent may be training: it is given up after an hour, one that says no at its bound",
+  async (t) => {
+    const found = advance(UNBORN, { type: "found" }, NOW, STARTABLE).life;
+    const check = (outcome: CheckOutcome, afterMs: number) =>
+      advance(found, { type: "checked", run: found.run, outcome }, NOW + afterMs, STARTABLE).life.state;
+    t.equal(check("unready", 199_000), "starting");
+    t.equal(check("unready", 201_000), "failed");
+    t.equal(check("silent", 3_600_000), "starting");
+    t.equal(check("silent", 3_900_000), "failed");
+  },
+);
+
 t.test("a stop is called off when it is wanted while something holds it, until it is being ended", async (t) => {
   const held: LifeEvent = { type: "wanted", held: true };
   const drain = (state: ModelState) => advance(LIVES[state]!, EVENTS["stop-asked"]!, NOW, STARTABLE).life;
@@ -221,5 +235,5 @@ t.test("a process that was found again and ends before it answers is started whe
     step.actions.map((action) => action.do),
     ["tell", "start"],
   );
-  t.ok((found.startBy ?? 0) - NOW >= 3_600_000, "it may be in the middle of a training");
+  t.ok((found.startBy ?? 0) - NOW >= 200_000, "it may be in the middle of a blocking call");
 });
