@@ -111,9 +111,9 @@ export class SimulatedServer {
     this.#listen();
   }
 
-  health(request: Request): void {
+  health(path: string, request: Request): void {
     this.#meet(request, () => {
-      if (this.#state === "up")
+      if (this.#state === "up" && path === "/readyz")
         this.#later(HEARD_WITHIN_MS, () => {
           this.wasReady = true;
         });

@@ -102,12 +102,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "",
   },
   {
-    name: "a permit sees only the lanes that were asked for",
-    file: "scheduler/dispatch",
-    find: "laneOf(each.model, each.class);",
-    replace: ";",
-  },
-  {
     name: "what a crash left is not taken up",
     file: "scheduler/dispatch",
     find: "recover(claim);",
@@ -136,12 +130,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: "models/server",
     find: "if (!this.#options.isHeld())",
     replace: "if (true)",
-  },
-  {
-    name: "a server found in a training is given up after a minute",
-    file: "models/reachability",
-    find: "LONGEST_SILENCE_MS = 3_600_000",
-    replace: "LONGEST_SILENCE_MS = 60_000",
   },
   {
     name: "a stop is not called off for those who wait",
