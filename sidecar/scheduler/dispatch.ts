@@ -140,6 +140,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   /** @returns the epoch time at which something changes by itself: a task becomes due, a line gains a rank */
   function planModels(backlog: readonly LaneBacklog[], nowMs: number): number {
     const { ageing } = options.settings();
+// Every lane that waits is known from now on: a permit asked for ahead of the next plan must see the others' urgent tasks.
+    for (const each of backlog) laneOf(each.model, each.class);
     const ranked = rankLines(backlog, { nowMs, ageingMs: ageing, gateUrgency: options.gateUrgency() });
     const { lines, nextLiftMs } = ranked;
     urgency = ranked.urgency;
@@ -172,8 +174,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (entry === undefined) unknownSinceMs.set(model, unknownSinceMs.get(model) ?? clock.elapsed());
     else unknownSinceMs.delete(model);
     const unknownMs = clock.elapsed() - (unknownSinceMs.get(model) ?? clock.elapsed());
-    // Every lane that waits is known from now on: a permit that one lane asks for ahead of the plan must see the others' urgent tasks.
-    for (const line of lines) laneOf(model, line.class);
     const step = decideModelStep(entry?.state, entry?.onDemand ?? false, unknownMs, options.startTimeoutMs());
     if (step === "start" && isStartDue(startQuestion(lines, nowMs, loadedRank))) track(startModel(model));
     else if (step === "fail")

@@ -88,7 +88,7 @@ export type Happening =
   | { readonly type: "crash" | "start" | "handover" | "stopping" | "stopped" | "pause" | "resume" }
   | { readonly type: "jump"; readonly byMs: number }
   /** The store or its disk refuses writes, or takes them again. */
-  | { readonly type: "disk-bad" | "disk-good" }
+  | { readonly type: "disk-bad" | "disk-good" | "write-refused" }
   | { readonly type: "damaged"; readonly task: string }
   /** No more faults from here on. */
   | { readonly type: "healed" }

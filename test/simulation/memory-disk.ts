@@ -54,6 +54,7 @@ export class MemoryDisk implements Disk {
     try {
       this.#world.refuseWhileBad();
     } catch (cause) {
+      this.#world.tell({ type: "write-refused" });
       for (const { fail } of batch) fail(cause as Error);
       return;
     }

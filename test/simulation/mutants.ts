@@ -96,6 +96,18 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "",
   },
   {
+    name: "a store that fails is asked again at once",
+    file: "scheduler/dispatch",
+    find: "await clock.sleep(STORE_PAUSE_MS, abort.signal);",
+    replace: "",
+  },
+  {
+    name: "a permit sees only the lanes that were asked for",
+    file: "scheduler/dispatch",
+    find: "laneOf(each.model, each.class);",
+    replace: ";",
+  },
+  {
     name: "what a crash left is not taken up",
     file: "scheduler/dispatch",
     find: "recover(claim);",

@@ -15,6 +15,9 @@ const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
   [507, "the clock was set back by an hour: a pause of seconds lasted an hour"],
   [412, "a server found in the middle of a training was given up, and stopped, while an accepted run held it"],
   [1251, "the same without a stop asked for, after 200 s of silence"],
+  [100687, "the clock was set forward: a start was late at once, and its server stopped during an accepted training"],
+  [109421, "a server had just become ready: an arrival's own permit passed five urgent tasks over"],
+  [28625, "the clock was set forward: a paused urgent task was due, and a permit did not know its lane"],
   [1543, "a run that a former process had marked as running was followed by nobody"],
 ];
 
