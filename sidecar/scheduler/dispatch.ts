@@ -140,7 +140,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   /** @returns the epoch time at which something changes by itself: a task becomes due, a line gains a rank */
   function planModels(backlog: readonly LaneBacklog[], nowMs: number): number {
     const { ageing } = options.settings();
-// Every lane that waits is known from now on: a permit asked for ahead of the next plan must see the others' urgent tasks.
+    // Every lane that waits is known from now on: a permit asked for ahead of the next plan must see the others' urgent tasks.
     for (const each of backlog) laneOf(each.model, each.class);
     const ranked = rankLines(backlog, { nowMs, ageingMs: ageing, gateUrgency: options.gateUrgency() });
     const { lines, nextLiftMs } = ranked;

@@ -39,6 +39,8 @@ export interface KnownCall {
   retryAfterMs: number;
   /** What the model server really gave. */
   text: string | null;
+  /** What was heard sent the task back: no crash, stop or failing disk came in between. */
+  isSettled: boolean;
 }
 
 export interface KnownRun {
@@ -163,6 +165,9 @@ export class Ledger {
   #committed(entry: LogEntry & { type: "commit" }): void {
     const task = this.taskOf(entry);
     if (entry.from === null) task.order = ++this.#arrived;
+    const call = task.calls.at(-1);
+    if (entry.to === "pending" && call?.attempt === entry.attempt && call.heard !== null && call.epoch === this.epoch)
+      call.isSettled = call.heardAt > this.lastDiskFault;
     if (entry.from === "running") this.lastRunEnd.set(task.model, entry.t);
     task.status = entry.to;
     task.fence = entry.fence;
@@ -177,7 +182,7 @@ export class Ledger {
     if (entry.type === "sent") {
       const task = this.taskOf(entry);
       const { attempt } = entry;
-      const unheard = { heard: null, heardAt: 0, status: 0, retryAfterMs: 0, text: null };
+      const unheard = { heard: null, heardAt: 0, status: 0, retryAfterMs: 0, text: null, isSettled: false };
       const call: KnownCall = { task, attempt, epoch: entry.process, ...unheard };
       this.calls.set(entry.call, call);
       task.calls.push(call);
