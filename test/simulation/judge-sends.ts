@@ -29,6 +29,7 @@ const ROUNDING_MS = 2;
 export function judgeSends(entry: LogEntry, ledger: Ledger, accuse: Accuse): void {
   if (entry.type === "cancel-answered" && entry.how === "dequeued" && ledger.taskOf(entry).status !== "failed")
     accuse(`promise 2: ${entry.task} was said to be cancelled and is ${ledger.taskOf(entry).status}`);
+  if (entry.type === "cancel-answered" && entry.how === "accepted") judgeCancel(entry, ledger, accuse);
   if (entry.type !== "sent") return;
   const task = ledger.taskOf(entry);
   if (task.status !== "scheduled" || task.fence !== entry.attempt)
@@ -38,6 +39,12 @@ export function judgeSends(entry: LogEntry, ledger: Ledger, accuse: Accuse): voi
   if (last.attempt === entry.attempt) accuse(`promise 2: attempt ${entry.attempt} sent ${task.uuid} twice`);
   if (task.training) judgeTraining(task, accuse);
   if (last.isSettled && last.epoch === ledger.epoch) judgeAgain(entry, last, { ledger, accuse });
+}
+
+function judgeCancel({ task }: { task: string }, ledger: Ledger, accuse: Accuse): void {
+  const { model, runs } = ledger.tasks.get(task)!;
+  if (!runs.some((run) => run.isCancelled))
+    accuse(`promise 2: ${task} is said to end soon, and ${model} was not asked`);
 }
 
 function judgeTraining(task: KnownTask, accuse: Accuse): void {

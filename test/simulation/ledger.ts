@@ -49,6 +49,9 @@ export interface KnownRun {
   readonly task: KnownTask;
   readonly attempt: number;
   end: "FINISHED" | "FAILED" | "KILLED" | "died" | null;
+  isCancelled: boolean;
+  /** Its server has died since, or was out of sight: nobody can be asked for it. */
+  isForgotten: boolean;
 }
 
 export class Ledger {
@@ -67,6 +70,8 @@ export class Ledger {
   lastHandover = Number.NEGATIVE_INFINITY;
   /** When a task of a model was `running` last, other than now. */
   readonly lastRunEnd = new Map<string, number>();
+  /** When a model said last that it is busy. */
+  readonly lastBusy = new Map<string, number>();
   readonly #hindrances = new Set<string>(["stopped"]);
   #arrived = 0;
 
@@ -121,13 +126,28 @@ export class Ledger {
         return;
       case "run-accepted": {
         const { task, attempt } = this.calls.get(entry.call)!;
-        const run: KnownRun = { id: entry.run, model: entry.model, task, attempt, end: null };
+        const run: KnownRun = {
+          id: entry.run,
+          model: entry.model,
+          task,
+          attempt,
+          end: null,
+          isCancelled: false,
+          isForgotten: false,
+        };
         this.runs.set(entry.run, run);
         task.runs.push(run);
         return;
       }
       case "run-ended":
         this.runs.get(entry.run)!.end = entry.how;
+        return;
+      case "run-cancelled":
+        this.runs.get(entry.run)!.isCancelled = true;
+        return;
+      case "server-down":
+      case "vanished":
+        for (const run of this.runs.values()) if (run.model === entry.model) run.isForgotten = true;
         return;
       case "lease":
         this.#lease(entry);
@@ -189,6 +209,7 @@ export class Ledger {
       return;
     }
     const call = this.calls.get(entry.call)!;
+    if (entry.type === "heard" && entry.how === "busy") this.lastBusy.set(call.task.model, entry.t);
     if (entry.type === "served") call.text = entry.text;
     else
       Object.assign(call, {
