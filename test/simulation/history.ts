@@ -12,7 +12,7 @@ export interface History {
 }
 
 /** In a healed world everything is final within this, a training's longest run, its back-offs and all waits for answers included. */
-const PATIENCE_MS = 3_600_000;
+const PATIENCE_MS = 1_800_000;
 /** A stop waits this long for what runs. */
 const GRACE_MS = 10_000;
 
@@ -146,6 +146,9 @@ class Theatre {
         return;
       case "deaf":
         server.deafen(fault.forMs);
+        return;
+      case "stranger":
+        server.trainForAnother();
         return;
       case "bad-start":
         server.isNextStartBad = true;

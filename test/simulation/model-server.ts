@@ -29,6 +29,8 @@ interface Run {
   readonly id: string;
   readonly name: string;
   readonly startedAtMs: number;
+  /** Somebody trains there past us: nothing of it is told. */
+  readonly isStrange: boolean;
   endedAtMs: number | null;
   status: "RUNNING" | "FINISHED" | "FAILED" | "KILLED";
 }
@@ -91,7 +93,7 @@ export class SimulatedServer {
     this.#state = "down";
     this.#unheard = [];
     this.#world.tell({ type: "server-down", model: this.name });
-    if (this.#active !== null) this.#world.tell({ type: "run-ended", run: this.#active.id, how: "died" });
+    if (this.#active !== null) this.#tellEnd(this.#active, "died");
     this.#active = null;
     this.#runs.clear();
     for (const request of [...this.#open]) this.#answer(request, plain("cut"));
@@ -135,7 +137,10 @@ export class SimulatedServer {
   cancelRun(request: Request): void {
     this.#meet(request, () => {
       const run = this.#active;
-      if (run !== null) this.#later(this.#world.random.whole(10, 3_000), () => this.#end(run, "KILLED"));
+      if (run !== null) {
+        if (!run.isStrange) this.#world.tell({ type: "run-cancelled", run: run.id });
+        this.#later(this.#world.random.whole(10, 3_000), () => this.#end(run, "KILLED"));
+      }
       this.#answer(request, status(run === null ? 404 : 202));
     });
   }
@@ -217,9 +222,18 @@ export class SimulatedServer {
     );
   }
 
+  /** A client trains at the server itself, past us. */
+  trainForAnother(): void {
+    if (this.#state !== "up" || this.#active !== null || !this.#canHear()) return;
+    const { random, clock } = this.#world;
+    const run: Run = { ...blank(clock.now()), id: "run-strange", name: "strange", isStrange: true };
+    this.#active = run;
+    this.#later(random.pick([2_000, 20_000, 60_000]), () => this.#end(run, "FINISHED"));
+  }
+
   #begin(call: number, name: string): Run {
     const { random, clock } = this.#world;
-    const run: Run = { id: `run-${call}`, name, startedAtMs: clock.now(), endedAtMs: null, status: "RUNNING" };
+    const run: Run = { ...blank(clock.now()), id: `run-${call}`, name, isStrange: false };
     this.#runs.set(name, run);
     this.#active = run;
     this.#world.tell({ type: "run-accepted", run: run.id, call, model: this.name });
@@ -234,8 +248,12 @@ export class SimulatedServer {
     run.status = how;
     run.endedAtMs = this.#world.clock.now();
     if (this.#active === run) this.#active = null;
-    this.#world.tell({ type: "run-ended", run: run.id, how });
+    this.#tellEnd(run, how);
     this.#listen();
+  }
+
+  #tellEnd({ id, isStrange }: Run, how: "FINISHED" | "FAILED" | "KILLED" | "died"): void {
+    if (!isStrange) this.#world.tell({ type: "run-ended", run: id, how });
   }
 
   #draw(): Bad | null {
@@ -260,6 +278,10 @@ export class SimulatedServer {
       if (life === this.#life) action();
     });
   }
+}
+
+function blank(startedAtMs: number): Pick<Run, "startedAtMs" | "endedAtMs" | "status"> {
+  return { startedAtMs, endedAtMs: null, status: "RUNNING" };
 }
 
 function status(code: number): Reply {

@@ -116,6 +116,13 @@ function ask(server: SimulatedServer, { path }: HttpCall, request: Request): voi
 }
 
 function httpAnswer({ status, text }: Reply): HttpAnswer {
-  const body = { text: async () => text, json: async () => JSON.parse(text), dump: async () => {} };
+  const body = {
+    text: async () => text,
+    json: async () => JSON.parse(text),
+    dump: async () => {},
+    async *[Symbol.asyncIterator]() {
+      yield Buffer.from(text);
+    },
+  };
   return { status, headers: {}, body: body as unknown as HttpAnswer["body"] };
 }
