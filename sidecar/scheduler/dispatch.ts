@@ -11,7 +11,7 @@ import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { Claim, LaneBacklog, TaskStore } from "../tasks/store.js";
-import { type AttemptObserver, type Attempts, failedOutcome } from "./attempt.js";
+import type { Attempts } from "./attempt.js";
 import {
   decideModelStep,
   isStartDue,
@@ -24,6 +24,8 @@ import {
   trainingClasses,
 } from "./decide.js";
 import type { Permit, Permits } from "./limiter.js";
+import { failedOutcome } from "./outcome.js";
+import type { AttemptObserver } from "./settle.js";
 
 export interface DispatcherOptions {
   readonly store: TaskStore;
