@@ -133,6 +133,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
     taskUrgency: dispatcher.urgency,
     startTimeoutMs,
     priorityOf: (className, asked) => priorityIn(config, className, asked),
+    weightOf: (tenant) => orderOf(config).weightOf(tenant),
     maxWaiting: () => config.scheduler.queue.max_tasks,
   });
 
