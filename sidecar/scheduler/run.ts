@@ -36,6 +36,9 @@ export interface Caller {
   close(): Promise<void>;
 }
 
+/** An answer's head on the light path is no larger either (`proxy/forward/http.ts`). */
+const MAX_HEAD_BYTES = 64 * 1024;
+
 export function createCaller(options: CallerOptions): Caller {
   const agent = new Agent({
     connect: { timeout: options.connectTimeoutMs },
@@ -43,6 +46,7 @@ export function createCaller(options: CallerOptions): Caller {
     keepAliveTimeout: 4_000,
     keepAliveMaxTimeout: 4_000,
     pipelining: 1,
+    maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: options.responseTimeoutMs,
     bodyTimeout: options.idleTimeoutMs,
   });
@@ -152,9 +156,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** What is kept of an answer's head: nothing that spoke of the connection, and not the id of somebody else's request. */
+/** What is kept of an answer's head: nothing that spoke of the connection, and nothing that is ours to say. */
 function endToEnd(raw: RawHeaders): RawHeaders {
-  const dropped = new Set([...HOP_BY_HOP, "x-request-id"]);
+  const dropped = new Set([...HOP_BY_HOP, "x-request-id", "sluice-task-id", "sluice-cache"]);
   for (let index = 0; index + 1 < raw.length; index += 2) {
     if (raw[index]!.toLowerCase() !== "connection") continue;
     for (const name of raw[index + 1]!.split(",")) dropped.add(name.trim().toLowerCase());
@@ -171,7 +175,12 @@ function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error("aborted", { cause: reason });
 }
 
-const PROTOCOL_CODES = new Set(["HPE_INVALID_CONSTANT", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH", "UND_ERR_RESPONSE"]);
+const PROTOCOL_CODES = new Set([
+  "HPE_INVALID_CONSTANT",
+  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+  "UND_ERR_RESPONSE",
+  "UND_ERR_HEADERS_OVERFLOW",
+]);
 const REFUSED_CODES = new Set([
   "ECONNREFUSED",
   "EHOSTUNREACH",
