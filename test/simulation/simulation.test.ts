@@ -18,6 +18,7 @@ const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
   [100687, "the clock was set forward: a start was late at once, and its server stopped during an accepted training"],
   [109421, "a server had just become ready: an arrival's own permit passed five urgent tasks over"],
   [28625, "the clock was set forward: a paused urgent task was due, and a permit did not know its lane"],
+  [102719, "the clock was set back by an hour: a run began before its own attempt, and was not found"],
   [19243, "the clock was set forward: an accepted training was over its limit at once, and given up as lost"],
   [1543, "a run that a former process had marked as running was followed by nobody"],
 ];
