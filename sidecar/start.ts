@@ -13,19 +13,10 @@ import { registerModelRoutes } from "./api/models.js";
 import { createApp, listenOnSocket } from "./app.js";
 import { createSidecarMetrics } from "./metrics.js";
 import { createModelCatalogue } from "./models/model-catalogue.js";
-import { createAttempts } from "./scheduler/attempt.js";
 import { isTraining } from "./scheduler/decide.js";
-import { createDispatcher, type Dispatcher } from "./scheduler/dispatch.js";
-import { createForecast } from "./scheduler/forecast.js";
-import { createGate, type Gate } from "./scheduler/gate.js";
-import { createPermits, type PermitSettings } from "./scheduler/limiter.js";
-import type { ClassBudget } from "./scheduler/limiter-entry.js";
-import { createRedisLimiters } from "./scheduler/limiter-redis.js";
-import { createCaller } from "./scheduler/run.js";
-import { createWhy } from "./scheduler/why.js";
+import { openScheduling } from "./scheduling.js";
+import { orderOf, permitSettingsOf, queueBoundsOf } from "./settings.js";
 import { openTasks } from "./tasks/open-tasks.js";
-import type { OrderSettings } from "./tasks/store.js";
-import { openMlflow } from "./tracking/open-mlflow.js";
 import { startUpkeep } from "./upkeep.js";
 
 export interface Sidecar {
@@ -68,7 +59,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
 
   const tasks = await openTasks({
     dataDir,
-    bounds: () => boundsOf(config),
+    bounds: () => queueBoundsOf(config),
     order: () => orderOf(config),
     logger,
     onDeath,
@@ -84,61 +75,11 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
   await catalogue.start();
 
   const metrics = createSidecarMetrics(store);
-  const { url: redisUrl, prefix } = config.redis;
-  const shared =
-    redisUrl === null
-      ? null
-      : createRedisLimiters({ url: redisUrl, prefix, clock, logger: logger.child("sidecar.redis") });
-  const permits = createPermits(permitSettings(config), { clock, ...(shared === null ? {} : { limiters: shared }) });
-  releasers.push("permits", () => permits.stop());
-  const forecast = createForecast({ store, catalogue, clock, limits: () => permitSettings(config) });
-  releasers.push("forecast", async () => forecast.stop());
-  const { connect, response, idle } = config.proxy.timeouts;
-  const caller = createCaller({ blobs, connectTimeoutMs: connect, responseTimeoutMs: response, idleTimeoutMs: idle });
-  releasers.push("calls", () => caller.close());
+  const parts = { tasks, catalogue, metrics, http, clock, logger, config: () => config };
+  const scheduling = await openScheduling(parts, releasers);
+  const { permits, forecast, attempts, dispatcher, gate } = scheduling;
 
-  const schedulerLogger = logger.child("sidecar.scheduler");
-  const trackingConfig = config.tracking ?? config.cms.tracking;
-  const mlflow = await openMlflow(trackingConfig, clock, logger.child("sidecar.tracking"));
-  releasers.push("mlflow", () => mlflow.close());
-  const attempts = createAttempts({
-    store,
-    blobs,
-    catalogue,
-    caller,
-    http,
-    clock,
-    logger: schedulerLogger,
-    observer: metrics,
-    trackingUri: () => trackingConfig.uri,
-    mlflow,
-    followBounds: () => ({ lostAfterMs: config.scheduler.lost_after, limitMs: config.scheduler.training_limit }),
-  });
-  const startTimeoutMs = () => config.models.deployment.auto.health_check_timeout;
-  const dispatcher: Dispatcher = createDispatcher({
-    store,
-    catalogue,
-    permits,
-    attempts,
-    clock,
-    logger: schedulerLogger,
-    observer: metrics,
-    settings: () => config.scheduler,
-    gateUrgency: () => gate.urgency(),
-    startTimeoutMs,
-  });
-  const gate: Gate = createGate({
-    catalogue,
-    permits,
-    clock,
-    ageingMs: () => config.scheduler.ageing,
-    taskUrgency: dispatcher.urgency,
-    startTimeoutMs,
-    priorityOf: (className, asked) => priorityIn(config, className, asked),
-    maxWaiting: () => config.scheduler.queue.max_tasks,
-  });
-
-  const upkeep = startUpkeep({ tasks, catalogue, metrics, http, clock, logger, config: () => config });
+  const upkeep = startUpkeep(parts);
   releasers.push("upkeep", () => upkeep.stop());
 
   const app = createApp(
@@ -151,15 +92,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
       gate,
       cancelTraining: attempts.cancelTraining,
       estimateSeconds: forecast.estimateSeconds,
-      why: createWhy({
-        store,
-        catalogue,
-        permits,
-        forecast,
-        clock,
-        routes: () => config.scheduler.routes,
-        startTimeoutMs,
-      }),
+      why: scheduling.why,
       anticipate: dispatcher.anticipate,
       wake: (task) => {
         dispatcher.wake();
@@ -170,7 +103,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
-      ...(shared === null ? {} : { healthChecks: { redis: shared.probe } }),
+      ...(scheduling.redis === null ? {} : { healthChecks: { redis: scheduling.redis.probe } }),
       logger,
       metrics,
       clock,
@@ -190,50 +123,10 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
       catalogue.reconfigure(next);
       config = next;
       logger.setLevel(next.log.level);
-      void permits.reconfigure(permitSettings(next));
+      void permits.reconfigure(permitSettingsOf(next));
       for (const listener of listeners) listener();
       dispatcher.wake();
     },
     stop: (deadlineMs) => releasers.stop(deadlineMs),
   };
-}
-
-function boundsOf(config: Config): { maxTasks: number; maxBytes: number } {
-  return { maxTasks: config.scheduler.queue.max_tasks, maxBytes: config.scheduler.queue.max_bytes };
-}
-
-function orderOf({ scheduler }: Config): OrderSettings {
-  const { ageing, tenants } = scheduler;
-  return {
-    ageingMs: ageing,
-    weightOf: (tenant) => (tenant !== null && Object.hasOwn(tenants, tenant) ? tenants[tenant]!.weight : 1),
-  };
-}
-
-function permitSettings(config: Config): PermitSettings {
-  const budgets = new Map<string, ClassBudget>();
-  for (const [name, { reservoir }] of Object.entries(config.scheduler.classes)) {
-    if (reservoir !== null) budgets.set(name, budgetOf(reservoir));
-  }
-  const entries = [...config.discovery.static, ...config.discovery.process];
-  const own = new Map(entries.map(({ name, rate_limit }) => [name, rate_limit ?? config.models.rate_limit]));
-  const rateOf = (model: string) => {
-    const rate = own.get(model) ?? config.models.rate_limit;
-    return rate === null ? null : { amount: rate.amount, perMs: rate.per };
-  };
-  return { maxConcurrentTasks: config.scheduler.max_concurrent_tasks, budgets, rateOf };
-}
-
-function budgetOf({ amount, refresh, increase }: Reservoir): ClassBudget {
-  if (increase === null) return { amount, refreshMs: refresh! };
-  return { amount, increase: { amount: increase.amount, everyMs: increase.every, maximum: increase.maximum } };
-}
-
-type Reservoir = NonNullable<Config["scheduler"]["classes"][string]["reservoir"]>;
-
-function priorityIn(config: Config, className: string, asked: number | null): number {
-  const settings = config.scheduler.classes[className];
-  if (settings === undefined) return 9;
-  const [lowest, highest] = settings.bounds;
-  return asked === null ? settings.priority : Math.min(Math.max(asked, lowest), highest);
 }

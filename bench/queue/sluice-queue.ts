@@ -10,6 +10,7 @@ import type { ModelCatalogue } from "../../sidecar/models/catalogue.js";
 import { createAttempts } from "../../sidecar/scheduler/attempt.js";
 import { createDispatcher, type Dispatcher } from "../../sidecar/scheduler/dispatch.js";
 import { createPermits } from "../../sidecar/scheduler/limiter.js";
+import { createRedisLimiters } from "../../sidecar/scheduler/limiter-redis.js";
 import type { Caller } from "../../sidecar/scheduler/run.js";
 import { openTasks } from "../../sidecar/tasks/open-tasks.js";
 import type { NewTask, StoredBody, TaskStore } from "../../sidecar/tasks/store.js";
@@ -38,12 +39,16 @@ export async function openSluiceQueue({ folder, redisUrl }: SluiceQueueOptions):
       await store.insert(newTask());
     },
     async work(count, concurrency) {
-      if (redisUrl !== null) throw new Error("TODO");
       const rig = startWork(concurrency, count);
       const off = store.onChange((task) => {
         if (task.status === "succeeded") rig.kept(task.uuid);
       });
-      const permits = createPermits({ maxConcurrentTasks: concurrency, budgets: new Map() });
+      const permits = createPermits(
+        { maxConcurrentTasks: concurrency, budgets: new Map() },
+        redisUrl === null
+          ? {}
+          : { limiters: createRedisLimiters({ url: redisUrl, prefix: "bench", clock: systemClock, logger }) },
+      );
       const http = createHttpClient();
       const parts = { store, catalogue: rig.catalogue, clock: systemClock, logger };
       const observer = { scheduled() {}, completed() {}, requeued() {} };
@@ -69,6 +74,7 @@ export async function openSluiceQueue({ folder, redisUrl }: SluiceQueueOptions):
       const worked = await rig.done(startedMs);
       off();
       await dispatcher.stop(Date.now());
+      await permits.stop();
       await http.close();
       return worked;
     },

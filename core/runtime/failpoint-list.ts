@@ -1,9 +1,9 @@
-/**
- * Every named place there is. `test/house/failpoints.test.ts` holds this list against the source, and the crash matrix
- * (`test/e2e/crash-matrix.test.ts`) kills a process at each name; one it does not reach fails it.
- */
+/** Every named place there is. `test/house/failpoints.test.ts` holds these lists against the source, and against the tests that kill there. */
 
-/** Steps that are durable, or hand a task on. In the order a first start and a task's life pass them. */
+/**
+ * Steps that are durable, or hand a task on, in the order a first start and a task's life pass them. The crash matrix
+ * (`test/e2e/crash-matrix.test.ts`) kills a process at each; one it does not reach fails it.
+ */
 export const FAILPOINTS = [
   "migrate.before_commit",
   "sweep.before_remove",
@@ -35,6 +35,19 @@ export const FAILPOINTS = [
   "attempt.after_send",
   "attempt.after_answer",
   "finish.before_announce",
+] as const;
+
+/** Steps of what becomes of tasks that are final. Each part's own crash test kills there. */
+export const UPKEEP_FAILPOINTS = [
+  "retention.before_commit",
+  "retention.after_commit",
+  "retention.before_unlink",
+  "callback.before_send",
+  "callback.after_send",
+  "callback.before_commit",
+  "cache.before_commit",
+  "blob.before_link",
+  "answered.before_commit",
 ] as const;
 
 /** Passed by every single call of a kind, so that a test can make the n-th of them fail (`file.call=throw:EIO@7`). */

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { SluiceError } from "../../core/contract/errors.js";
+import { fieldsWhere } from "../../core/contract/raw-headers.js";
 import { TASK_TYPES, type TaskType } from "../../core/contract/routes.js";
 import type { Submission } from "../../core/contract/tasks.js";
 import type { AdmitContext } from "../context.js";
@@ -73,9 +74,5 @@ function taskType(task: string, contentType: string | undefined): TaskType {
 
 /** The key is for us; a model server that keeps one too would answer the attempt, not the task. */
 function withoutIdempotencyKey(headers: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    if (headers[index]!.toLowerCase() !== "idempotency-key") kept.push(headers[index]!, headers[index + 1]!);
-  }
-  return kept;
+  return fieldsWhere(headers, (name) => name !== "idempotency-key");
 }

@@ -1,5 +1,6 @@
 /** When two requests are the same request, and which answers may be given twice. Pure. */
 import { createHash } from "node:crypto";
+import { fieldsOf, fieldsWhere, valuesOf } from "../../core/contract/raw-headers.js";
 import { CACHEABLE_TASKS } from "../../core/contract/routes.js";
 import type { RawHeaders, Submission } from "../../core/contract/tasks.js";
 import type { TaskAnswer } from "../tasks/store.js";
@@ -62,32 +63,18 @@ export function isKeepable({ status, headers }: Pick<TaskAnswer, "status" | "hea
 
 /** An earlier answer's headers as they go out again. */
 export function hitHeaders(headers: RawHeaders, ageMs: number): string[] {
-  const kept: string[] = [];
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    if (headers[index]!.toLowerCase() !== "age") kept.push(headers[index]!, headers[index + 1]!);
-  }
+  const kept = fieldsWhere(headers, (name) => name !== "age");
   return [...kept, "Sluice-Cache", "hit", "Age", String(Math.max(0, Math.floor(ageMs / 1_000)))];
 }
 
 /** Order and case of names say nothing; the order of one name's values does. */
 function keyedHeaders(headers: RawHeaders): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    const name = headers[index]!.toLowerCase();
-    if (!IGNORED.has(name)) pairs.push([name, headers[index + 1]!]);
-  }
-  return pairs.sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0));
+  const pairs = [...fieldsOf(headers)].map(([name, value]): [string, string] => [name.toLowerCase(), value]);
+  const keyed = pairs.filter(([name]) => !IGNORED.has(name));
+  return keyed.sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0));
 }
 
 function directives(headers: RawHeaders): Set<string> {
   const all = valuesOf(headers, "cache-control").flatMap((value) => value.toLowerCase().split(","));
   return new Set(all.map((each) => each.trim().replace(/\s*=\s*/, "=")));
-}
-
-function valuesOf(headers: RawHeaders, name: string): string[] {
-  const values: string[] = [];
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    if (headers[index]!.toLowerCase() === name) values.push(headers[index + 1]!);
-  }
-  return values;
 }

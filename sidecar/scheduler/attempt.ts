@@ -29,9 +29,6 @@ import type { FollowBounds } from "./run-patience.js";
 import { type AttemptObserver, createSettler, PERSIST_PAUSE_MS } from "./settle.js";
 import { createTrainingAttempts } from "./training-attempt.js";
 
-export { failedOutcome } from "./outcome.js";
-export type { AttemptObserver } from "./settle.js";
-
 export interface AttemptsOptions {
   readonly store: TaskStore;
   readonly blobs: BlobStore;

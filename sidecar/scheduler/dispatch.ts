@@ -2,8 +2,8 @@
  * The life of a heavy task after it is durable: wait for a permit, be claimed, run, end.
  *
  * Permit, then claim: a lane (model, class) asks for as many permits as it could use; when one is granted the best due task is claimed
- * from the store at that moment. Nothing is prefetched, so a late urgent task really goes first. Decisions are in `decide.ts` and
- * `retry.ts`; one attempt is in `attempt.ts`.
+ * from the store at that moment. Nothing is prefetched, so a late urgent task really goes first. Decisions are in `decide.ts`;
+ * models that are not there yet are in `awaited-models.ts`, one attempt is in `attempt.ts`.
  */
 import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import type { RouteTable } from "../../core/contract/routes.js";
@@ -11,9 +11,9 @@ import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { Claim, LaneBacklog, TaskStore } from "../tasks/store.js";
-import { type AttemptObserver, type Attempts, failedOutcome } from "./attempt.js";
+import type { Attempts } from "./attempt.js";
+import { createAwaitedModels } from "./awaited-models.js";
 import {
-  decideModelStep,
   isStartDue,
   isTraining,
   LOWEST_PRIORITY,
@@ -24,6 +24,8 @@ import {
   trainingClasses,
 } from "./decide.js";
 import type { Permit, Permits } from "./limiter.js";
+import { failedOutcome } from "./outcome.js";
+import type { AttemptObserver } from "./settle.js";
 
 export interface DispatcherOptions {
   readonly store: TaskStore;
@@ -79,14 +81,12 @@ interface Lane {
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { store, catalogue, permits, attempts, clock, logger, observer } = options;
   const lanes = new Map<string, Lane>();
-  const starting = new Set<string>();
-  const unknownSinceMs = new Map<string, number>();
   /** One lease per model that has waiting tasks (promise 4). */
   const waitingLeases = new Map<string, () => void>();
   const running = new Set<Promise<void>>();
   const abort = new AbortController();
   let urgency = Number.POSITIVE_INFINITY;
-  /** Attempts under way. */
+  /** Attempts under way that hold a call's slot. */
   let calling = 0;
   let scheduled = false;
   let stopped = false;
@@ -94,6 +94,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let pausedUntilMs = Number.NEGATIVE_INFINITY;
   let cancelTimer = () => {};
   let unsubscribe = () => {};
+  const awaited = createAwaitedModels({
+    ...options,
+    isStopped: () => stopped,
+    signal: abort.signal,
+    track,
+    wake,
+  });
 
   function wake(): void {
     if (scheduled || stopped) return;
@@ -161,7 +168,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (waitedFor.has(model)) continue;
       release();
       waitingLeases.delete(model);
-      unknownSinceMs.delete(model);
+      awaited.forget(model);
     }
   }
 
@@ -170,18 +177,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     lines: readonly RankedLine[],
     { nowMs, loadedRank }: { nowMs: number; loadedRank: number | null },
   ): void {
-    const entry = catalogue.get(model);
-    if (entry === undefined) unknownSinceMs.set(model, unknownSinceMs.get(model) ?? clock.elapsed());
-    else unknownSinceMs.delete(model);
-    const unknownMs = clock.elapsed() - (unknownSinceMs.get(model) ?? clock.elapsed());
-    const step = decideModelStep(entry?.state, entry?.onDemand ?? false, unknownMs, options.startTimeoutMs());
-    if (step === "start" && isStartDue(startQuestion(lines, nowMs, loadedRank))) track(startModel(model));
-    else if (step === "fail")
-      track(failWaiting(model, new SluiceError("MODEL_UNAVAILABLE", `Model '${model}' is not there any more`)));
-    else if (step === "dispatch") {
-      for (const [className, ofClass] of groupBy(lines, (each) => each.class)) {
-        ask(laneOf(model, className), ofClass, entry?.concurrency ?? 1);
-      }
+    if (!awaited.look(model, () => isStartDue(startQuestion(lines, nowMs, loadedRank)))) return;
+    const concurrency = catalogue.get(model)?.concurrency ?? 1;
+    for (const [className, ofClass] of groupBy(lines, (each) => each.class)) {
+      ask(laneOf(model, className), ofClass, concurrency);
     }
   }
 
@@ -289,40 +288,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       )
       .map((each) => each.class);
     return [...new Set([lane.class, ...classes])];
-  }
-
-  async function startModel(model: string): Promise<void> {
-    if (starting.has(model)) return;
-    starting.add(model);
-    try {
-      await catalogue.ensureReady(model, options.startTimeoutMs(), abort.signal);
-    } catch (cause) {
-      const error = asSluiceError(cause);
-      if (stopped || error.code === "MODEL_UNKNOWN") return;
-      if (error.code === "MODEL_START_FAILED") await failWaiting(model, error);
-    } finally {
-      starting.delete(model);
-      wake();
-    }
-  }
-
-  /** Ends every due task of a model that cannot be had. */
-  async function failWaiting(model: string, error: SluiceError): Promise<void> {
-    const classes = [
-      ...new Set(
-        store
-          .backlog(clock.now())
-          .filter((each) => each.model === model)
-          .map((each) => each.class),
-      ),
-    ];
-    logger.warn({ event: "model_unavailable", model, code: error.code }, "its waiting tasks fail");
-    for (;;) {
-      const claim = stopped ? null : await store.claim(model, classes, clock.now());
-      if (claim === null) return;
-      const outcome = failedOutcome("model_unavailable", error.message, null, clock.now());
-      await attempts.end(claim.task, outcome, abort.signal);
-    }
   }
 
   /** Keeps a piece of work in view, so that stop() can wait for it and no rejection goes unheard. */

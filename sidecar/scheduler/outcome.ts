@@ -1,5 +1,6 @@
 /** What a call to a model server means for its task, and in which words it is told. */
 import { asSluiceError } from "../../core/contract/errors.js";
+import { valuesOf } from "../../core/contract/raw-headers.js";
 import type { FailureReason } from "../../core/contract/tasks.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { BlobStore, Outcome, RequeueCause, StoredBody, TaskAnswer, TaskRow } from "../tasks/store.js";
@@ -66,8 +67,7 @@ export function troubleOf(result: CallResult, busy: RunIds | null): Trouble | nu
 }
 
 export function retryAfterOf(answer: TaskAnswer): number | null {
-  const at = answer.headers.findIndex((each, index) => index % 2 === 0 && each.toLowerCase() === "retry-after");
-  const seconds = at < 0 ? Number.NaN : Number(answer.headers[at + 1]);
+  const seconds = Number(valuesOf(answer.headers, "retry-after")[0]);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : null;
 }
 

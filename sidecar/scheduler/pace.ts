@@ -2,9 +2,9 @@
  * What past runs teach: how long a lane's tasks run, how many run together, how long a model takes to start, how much of a class's
  * budget is used. Told of events with their time, it keeps means and what runs now; it asks nobody and knows no clock.
  */
-
 import { LRUCache } from "lru-cache";
 import type { ModelState } from "../../core/contract/models.js";
+import type { Lane } from "../tasks/store.js";
 import { type Budget, blend, estimateRemainingMs } from "./estimate.js";
 import type { Refill } from "./limiter-entry.js";
 
@@ -13,13 +13,8 @@ const MAX_LANES = 2_000;
 const MAX_MODELS = 1_000;
 const MAX_CLASSES = 1_000;
 
-export interface LaneName {
-  readonly model: string;
-  readonly class: string;
-}
-
 /** One task that a model server has now. */
-export interface Run extends LaneName {
+export interface Run extends Lane {
   readonly sinceMs: number;
   readonly training: boolean;
   /** False once a training was accepted: its run goes on without a call's slots. */
@@ -83,7 +78,7 @@ export class Pace {
     if (counts) this.learnRun(run, nowMs - run.sinceMs);
   }
 
-  learnRun(lane: LaneName, tookMs: number): void {
+  learnRun(lane: Lane, tookMs: number): void {
     this.#change(lane, (pace) => ({ ...pace, runMs: blend(pace.runMs, Math.max(0, tookMs)) }));
   }
 
@@ -98,12 +93,12 @@ export class Pace {
     }
   }
 
-  runMs(lane: LaneName): number | null {
+  runMs(lane: Lane): number | null {
     return this.#lanes.get(keyOf(lane))?.runMs ?? null;
   }
 
   /** How many of a lane run at a time, 1..limit. */
-  together(lane: LaneName, limit: number): number {
+  together(lane: Lane, limit: number): number {
     const together = this.#lanes.get(keyOf(lane))?.together ?? limit;
     return Math.max(1, Math.min(limit, Math.round(together)));
   }
@@ -138,12 +133,12 @@ export class Pace {
     return { left: Math.max(0, amount - window.starts), amount, refreshMs, untilRefreshMs: refreshMs - ageMs };
   }
 
-  #change(lane: LaneName, change: (pace: LanePace) => LanePace): void {
+  #change(lane: Lane, change: (pace: LanePace) => LanePace): void {
     const key = keyOf(lane);
     this.#lanes.set(key, change(this.#lanes.get(key) ?? UNKNOWN));
   }
 }
 
-function keyOf({ model, class: name }: LaneName): string {
+function keyOf({ model, class: name }: Lane): string {
   return `${name}\u0000${model}`;
 }

@@ -1,14 +1,15 @@
 /**
- * Sends one task to its model server and stores what comes back, byte for byte. One attempt: retries are the dispatcher's.
+ * Sends one task to its model server and stores what comes back, byte for byte. One call: retries are decided in `retry.ts`.
  */
 import { Readable } from "node:stream";
 import { Agent, type Dispatcher } from "undici";
 import { SluiceError } from "../../core/contract/errors.js";
 import { HOP_BY_HOP } from "../../core/contract/hop-by-hop.js";
+import { fieldsOf, fieldsWhere, valuesOf } from "../../core/contract/raw-headers.js";
 import type { RawHeaders } from "../../core/contract/tasks.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
 import { below } from "../../core/runtime/http.js";
-import type { BlobStore, StoredBody, TaskAnswer, TaskRow } from "../tasks/store.js";
+import { type BlobStore, type StoredBody, sizeOf, type TaskAnswer, type TaskRow } from "../tasks/store.js";
 import type { CallFailure } from "./retry.js";
 
 export type CallResult =
@@ -155,16 +156,11 @@ class Exchange implements Dispatcher.DispatchHandler {
 /** What is kept of an answer's head: nothing that spoke of the connection, and not the id of somebody else's request. */
 function endToEnd(raw: RawHeaders): RawHeaders {
   const dropped = new Set([...HOP_BY_HOP, "x-request-id"]);
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    if (raw[index]!.toLowerCase() !== "connection") continue;
-    for (const name of raw[index + 1]!.split(",")) dropped.add(name.trim().toLowerCase());
+  for (const value of valuesOf(raw, "connection")) {
+    for (const name of value.split(",")) dropped.add(name.trim().toLowerCase());
   }
   for (const framing of ["content-length", "content-type"]) dropped.delete(framing);
-  const kept: string[] = [];
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    if (!dropped.has(raw[index]!.toLowerCase())) kept.push(raw[index]!, raw[index + 1]!);
-  }
-  return kept;
+  return fieldsWhere(raw, (name) => !dropped.has(name));
 }
 
 function asError(reason: unknown): Error {
@@ -230,22 +226,15 @@ const REPLACED = new Set(["content-length", "transfer-encoding", "host", "connec
 
 function upstreamHeaders(task: TaskRow, payload: StoredBody | null): string[] {
   const headers: string[] = [];
-  for (let index = 0; index + 1 < task.headers.length; index += 2) {
-    const name = task.headers[index]!;
-    if (!REPLACED.has(name.toLowerCase())) headers.push(name, task.headers[index + 1]!);
-    else if (name.toLowerCase() === "host") headers.unshift(name, task.headers[index + 1]!);
+  for (const [name, value] of fieldsOf(task.headers)) {
+    if (!REPLACED.has(name.toLowerCase())) headers.push(name, value);
+    else if (name.toLowerCase() === "host") headers.unshift(name, value);
   }
-  if (payload !== null)
-    headers.push("Content-Length", String(payload.kind === "inline" ? payload.bytes.length : payload.size));
+  if (payload !== null) headers.push("Content-Length", String(sizeOf(payload)));
   return headers;
 }
 
 /** The caller's own credentials: questions about its run are asked in its name. */
 export function credentialsOf(task: Pick<TaskRow, "headers">): string[] {
-  const kept: string[] = [];
-  for (let index = 0; index + 1 < task.headers.length; index += 2) {
-    const name = task.headers[index]!.toLowerCase();
-    if (name === "authorization" || name === "cookie") kept.push(task.headers[index]!, task.headers[index + 1]!);
-  }
-  return kept;
+  return fieldsWhere(task.headers, (name) => name === "authorization" || name === "cookie");
 }

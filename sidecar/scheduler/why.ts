@@ -1,5 +1,4 @@
 /** Gathers what stands between a task and its start, for `explain.ts` to put in words. Reads alone. */
-
 import type { RouteTable } from "../../core/contract/routes.js";
 import { isFinal, type TaskWhy } from "../../core/contract/tasks.js";
 import type { Clock } from "../../core/runtime/clock.js";

@@ -6,11 +6,11 @@ import { migrate } from "../db/migrate.js";
 import { type Database, openForReading, openForWriting } from "../db/open.js";
 import { Writer } from "../db/writer.js";
 import { FileBlobs } from "./file-blobs.js";
+import type { QueueBounds } from "./queue-bounds.js";
 import { createSqliteAnswers } from "./sqlite-answers.js";
 import { createSqliteCallbacks } from "./sqlite-callbacks.js";
 import { createSqliteRetention } from "./sqlite-retention.js";
 import { SqliteTaskStore } from "./sqlite-store.js";
-import type { QueueBounds } from "./sqlite-writes.js";
 import type { BlobStore, OrderSettings, TaskStore } from "./store.js";
 import type { AnswerIndex, CallbackStore, RetentionStore } from "./upkeep-store.js";
 

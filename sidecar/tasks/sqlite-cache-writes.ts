@@ -2,8 +2,9 @@
 import { failpoint } from "../../core/runtime/failpoints.js";
 import type { Database, Statement } from "../db/open.js";
 import type { Write } from "../db/writer-messages.js";
+import type { QueueBounds } from "./queue-bounds.js";
 import { prepareOrder } from "./sqlite-order.js";
-import { prepareInsert, type QueueBounds } from "./sqlite-writes.js";
+import { prepareInsert } from "./sqlite-writes.js";
 import type { AnswerRecord, NewTaskRecord, TaskRecord } from "./task-record.js";
 
 /** An answered task does not wait, so no bound on what waits is its own. */

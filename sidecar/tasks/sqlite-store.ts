@@ -2,8 +2,9 @@
 import { failpoint } from "../../core/runtime/failpoints.js";
 import type { Database } from "../db/open.js";
 import type { Writer } from "../db/writer.js";
+import type { QueueBounds } from "./queue-bounds.js";
 import { SqliteReads } from "./sqlite-reads.js";
-import { type Claimed, type Ended, type EndRecord, EXPIRE_AT_MOST, type QueueBounds } from "./sqlite-writes.js";
+import { type Claimed, type Ended, type EndRecord, EXPIRE_AT_MOST } from "./sqlite-writes.js";
 import type {
   AttemptRecord,
   Claim,

@@ -7,14 +7,10 @@ import { statesBefore, type TaskStatus } from "../../core/contract/tasks.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
 import type { Database, Statement } from "../db/open.js";
 import type { Write } from "../db/writer-messages.js";
+import { type QueueBounds, refuseWhenFull } from "./queue-bounds.js";
 import { type Best, prepareOrder } from "./sqlite-order.js";
 import { type AttemptRecord, MAX_ATTEMPTS_KEPT, MAX_NOTE_CHARS, type Requeue } from "./store.js";
 import type { AnswerRecord, BodyColumns, NewTaskRecord, TaskRecord } from "./task-record.js";
-
-export interface QueueBounds {
-  readonly maxTasks: number;
-  readonly maxBytes: number;
-}
 
 export interface EndRecord {
   readonly status: "succeeded" | "failed";
@@ -103,17 +99,6 @@ export function prepareInsert(db: Database) {
       return { record, replayed: false };
     },
   };
-}
-
-/** @throws QUEUE_FULL naming the bound */
-export function refuseWhenFull(waiting: { tasks: number; bytes: number }, size: number, bounds: QueueBounds): void {
-  const full =
-    waiting.tasks >= bounds.maxTasks
-      ? `${bounds.maxTasks} tasks wait already (scheduler.queue.max_tasks)`
-      : waiting.bytes + size > bounds.maxBytes
-        ? `the waiting tasks would hold more than ${bounds.maxBytes} bytes (scheduler.queue.max_bytes)`
-        : null;
-  if (full !== null) throw new SluiceError("QUEUE_FULL", full, { retryAfterMs: 30_000 });
 }
 
 function prepareClaim(db: Database): Record<string, Write> {

@@ -1,5 +1,5 @@
 /**
- * Where tasks live. The interface names no database: SQLite implements it today (`sidecar/db/`), PostgreSQL can tomorrow.
+ * Where tasks live. The interface names no database: SQLite implements it today (`sqlite-store.ts`), PostgreSQL can tomorrow.
  *
  * Every writing call resolves only when the change is durable. Every move is a compare-and-set on status and fence: it answers
  * false (or null) when the task has moved on, and the caller then lets go. That is how a late answer from an older attempt is refused.
@@ -16,6 +16,7 @@ export type StoredBody =
  * the machine's clock back, and counts as passed: else a pause of seconds would last as long as the clock was wrong.
  */
 export const LONGEST_PAUSE_MS = 600_000;
+
 export function sizeOf(body: StoredBody): number {
   return body.kind === "inline" ? body.bytes.byteLength : body.size;
 }
@@ -241,9 +242,9 @@ export interface Patience {
 /** Files above 64 KiB: durable (fsync of file and folder) before the call that wrote them resolves. */
 export interface BlobStore {
   /**
-   * Streams bytes in, hashing on the way; small ones come back inline and touch no disk.
+   * Streams bytes in, hashing on the way; small ones come back inline and touch no disk. What the source throws is passed on, and
+   * nothing is kept; the source stays its owner's to end.
    * @param maxBytes above it: BODY_TOO_LARGE, nothing kept
-   * What the source throws is passed on, and nothing is kept. The source stays its owner's to end.
    * @param idleTimeoutMs silence above it: BODY_TIMEOUT, nothing kept
    * @param whenFull what a full disk means for bytes that cannot be had again: the source waits until there is space. Default: DISK_FULL at once
    */

@@ -4,7 +4,8 @@ import { SluiceError } from "../../core/contract/errors.js";
 import type { Submission } from "../../core/contract/tasks.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
 import type { ResultCache } from "../cache/result-cache.js";
-import { refuseWhenFull } from "./sqlite-writes.js";
+import { priorityWithin, queueBoundsOf } from "../settings.js";
+import { refuseWhenFull } from "./queue-bounds.js";
 import type { BlobStore, NewTask, StoredBody, TaskRow, TaskStore } from "./store.js";
 
 export interface SubmitDeps {
@@ -27,12 +28,10 @@ export async function submitTask(
   submission: Submission,
   body: AsyncIterable<Buffer>,
 ): Promise<{ task: TaskRow; replayed: boolean }> {
-  const { proxy, scheduler, callbacks } = deps.config();
+  const config = deps.config();
+  const { proxy, scheduler, callbacks } = config;
   // A full queue refuses before gigabytes have been written. A repeated request still meets its older task.
-  if (submission.idempotencyKey === null) {
-    const bounds = { maxTasks: scheduler.queue.max_tasks, maxBytes: scheduler.queue.max_bytes };
-    refuseWhenFull(deps.store.countWaiting(), 0, bounds);
-  }
+  if (submission.idempotencyKey === null) refuseWhenFull(deps.store.countWaiting(), 0, queueBoundsOf(config));
   const placed = planPlace(submission, scheduler.classes, deps.now());
   const limits = { maxBytes: proxy.max_body_size, idleTimeoutMs: proxy.timeouts.body };
   const payload = await deps.blobs.write("payload", untilCut(body), limits);
@@ -89,14 +88,12 @@ interface Place {
 }
 
 /** Where in the queue it goes. Pure. @throws BAD_REQUEST for a class that is not configured */
-export function planPlace(submission: Submission, classes: Config["scheduler"]["classes"], nowMs: number): Place {
+function planPlace(submission: Submission, classes: Config["scheduler"]["classes"], nowMs: number): Place {
   const settings = Object.hasOwn(classes, submission.class) ? classes[submission.class] : undefined;
   if (settings === undefined) throw new SluiceError("BAD_REQUEST", `there is no class '${submission.class}'`);
-  const [lowest, highest] = settings.bounds;
-  const wanted = submission.priority ?? settings.priority;
   const deadlineMs = submission.deadlineMs ?? settings.deadline;
   return {
-    priority: submission.priority === null ? wanted : Math.min(Math.max(wanted, lowest), highest),
+    priority: priorityWithin(settings, submission.priority),
     createdAtMs: nowMs,
     deadlineAtMs: deadlineMs === null ? null : nowMs + deadlineMs,
   };

@@ -86,7 +86,7 @@ for (const which of ["sidecar", "proxy"] as const) {
 
 t.test("a child that hangs at its start is killed and started again", async (t) => {
   const dataDir = folder(t);
-  const env = { STAND_IN: `sidecar-hang-once=${join(dataDir, "hung")}`, STAND_IN_START_TIMEOUT_MS: "1000" };
+  const env = { STAND_IN: `sidecar-hang-once=${join(dataDir, "hung")}`, STAND_IN_START_TIMEOUT_MS: "4000" };
   const { running } = start(t, { env, dataDir });
   await running.ready();
   t.ok(running.lines.some((line) => line.event === "start-timeout"));

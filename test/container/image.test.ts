@@ -97,6 +97,17 @@ async function waitForHealth(container: Docker.Container): Promise<string> {
   }
 }
 
+/** Healthy is who answers; ready is who knows its models, which may be a moment later. */
+async function waitForReadiness(url: string): Promise<void> {
+  const untilMs = performance.now() + HEALTHY_WITHIN_MS;
+  while (performance.now() < untilMs) {
+    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
+    await answer.arrayBuffer();
+    if (answer.status === 200) return;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
 /** A process and everything below it, as the host sees them. */
 function listTree(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
@@ -117,6 +128,7 @@ t.test("the image serves the gazetteer, as a user of its own, and stops in order
 
   const { container, url } = await runImage(docker);
   t.equal(await waitForHealth(container), "healthy");
+  await waitForReadiness(url);
 
   await t.test("it answers on its address", async (t) => {
     const answer = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(5_000) });

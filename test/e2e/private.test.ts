@@ -27,6 +27,8 @@ t.test("note text, tokens and keys never appear in logs or metrics", async (t) =
         docker: { enabled: false },
       },
       proxy: { max_body_size: "1MiB", timeouts: { response: "1s", body: "1s" } },
+      // What a 429 teaches holds for one such span: the requests after it need not wait for a minute.
+      models: { rate_limit: { amount: 1_000, per: "1s" } },
     },
   });
   const headers = {

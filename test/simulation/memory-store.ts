@@ -1,7 +1,7 @@
 /** Tasks in memory, as `sidecar/tasks/store.ts` says: reads see what is committed, writes go one after the other through a disk. */
 import { SluiceError } from "../../core/contract/errors.js";
 import { isFinal, type TaskStatus } from "../../core/contract/tasks.js";
-import { refuseWhenFull } from "../../sidecar/tasks/sqlite-writes.js";
+import { refuseWhenFull } from "../../sidecar/tasks/queue-bounds.js";
 import type {
   AttemptRecord,
   Claim,

@@ -112,11 +112,11 @@ export class SimulatedServer {
     this.#listen();
   }
 
-  health(request: Request): void {
+  health(path: string, request: Request): void {
     this.#meet(request, () => {
       const life = this.#life;
       const onHeard = () => {
-        if (this.#state === "up" && life === this.#life) this.wasReady = true;
+        if (path === "/readyz" && this.#state === "up" && life === this.#life) this.wasReady = true;
       };
       this.#answer(request, this.#state === "up" ? { ...status(200), onHeard } : status(503));
     });

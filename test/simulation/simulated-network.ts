@@ -120,7 +120,7 @@ function ask(server: SimulatedServer, { path }: HttpCall, request: Request): voi
   if (path.startsWith("/train_eval_info")) server.runInfo(decodeURIComponent(path.split("=")[1]!), request);
   else if (path.startsWith("/train_eval_metrics")) server.metrics(request);
   else if (path.startsWith("/cancel_training")) server.cancelRun(request);
-  else server.health(request);
+  else server.health(path, request);
 }
 
 function httpAnswer({ status, text }: Reply): HttpAnswer {

@@ -5,8 +5,9 @@
  * and every 30 s. While the daemon is away what was found stays, and is probed.
  */
 
+import { access } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import Docker from "dockerode";
+import type Docker from "dockerode";
 import type { Config } from "../../../config/schema.js";
 import type { Clock } from "../../../core/runtime/clock.js";
 import type { Logger } from "../../../core/runtime/logger.js";
@@ -37,7 +38,7 @@ export interface DockerDiscoveryOptions {
 
 export class DockerDiscovery {
   readonly #options: DockerDiscoveryOptions;
-  readonly #docker: Docker;
+  #docker: Docker | null = null;
   /** How often each container was started while we listened: a container started anew is another server. */
   readonly #starts = new Map<string, number>();
   #events: Readable | null = null;
@@ -53,11 +54,17 @@ export class DockerDiscovery {
 
   constructor(options: DockerDiscoveryOptions) {
     this.#options = options;
+  }
+
+  /** The library costs a fifth of a second of processor time to load: whoever has no daemon does not pay it. */
+  async #daemon(): Promise<Docker> {
+    if (this.#docker !== null) return this.#docker;
+    const socketPath = this.#options.config.discovery.docker.socket;
+    await access(socketPath);
+    const { default: Dockerode } = await import("dockerode");
     // `host: undefined` keeps a DOCKER_HOST of the environment from winning over the configured socket.
-    this.#docker = new Docker({
-      socketPath: options.config.discovery.docker.socket,
-      host: undefined,
-    } as Docker.DockerOptions);
+    this.#docker = new Dockerode({ socketPath, host: undefined } as Docker.DockerOptions);
+    return this.#docker;
   }
 
   start(): void {
@@ -141,15 +148,15 @@ export class DockerDiscovery {
     const { labels, discovery, cms } = this.#options.config;
     const project = discovery.docker.project ?? cms.project_name;
     const label = [labels.cms_model_label, `com.docker.compose.project=${project}`];
-    return within(ANSWER_TIMEOUT_MS, this.#stopped.signal, (abortSignal) =>
-      this.#docker.listContainers({ filters: { label }, abortSignal }),
+    return within(ANSWER_TIMEOUT_MS, this.#stopped.signal, async (abortSignal) =>
+      (await this.#daemon()).listContainers({ filters: { label }, abortSignal }),
     );
   }
 
   async #listen(): Promise<void> {
     const filters = { type: ["container" as const, "network" as const] };
-    const events = (await within(ANSWER_TIMEOUT_MS, this.#stopped.signal, (abortSignal) =>
-      this.#docker.getEvents({ filters, abortSignal }),
+    const events = (await within(ANSWER_TIMEOUT_MS, this.#stopped.signal, async (abortSignal) =>
+      (await this.#daemon()).getEvents({ filters, abortSignal }),
     )) as unknown as Readable;
     if (this.#stopped.signal.aborted) {
       events.destroy();
