@@ -104,7 +104,8 @@ export function createTrainingAttempts(options: TrainingOptions): TrainingAttemp
       model: task.model,
       runName: runNameOf(task) ?? task.uuid,
       runId,
-      notBeforeMs: isNameOurs ? null : (await attemptStartMs(task, signal)) - CLOCK_SKEW_MS,
+      // A clock that was set back since must not make the run older than its own attempt.
+      notBeforeMs: isNameOurs ? null : Math.min(await attemptStartMs(task, signal), clock.now()) - CLOCK_SKEW_MS,
       headers: credentialsOf(task),
     };
   }

@@ -55,9 +55,9 @@ class Theatre {
     // A submission may still be on its way to the disk.
     clock.run(plan.healedAtMs + 3_000, () => false);
     clock.run(plan.healedAtMs + PATIENCE_MS, () => this.#isAllFinal());
-    // What comes late comes soon after; that nobody waits any more is seen at the next look, every 5 s.
+    // What comes late comes soon after. That nobody waits any more is seen at the next look, every 5 s, or when a busy trainer's pause ends.
     clock.run(clock.elapsed() + 100, () => false);
-    clock.run(clock.elapsed() + 6_000, () => this.#sidecar?.catalogue.isHeld !== true);
+    clock.run(clock.elapsed() + 100_000, () => this.#sidecar?.catalogue.isHeld !== true);
     this.#world.tell({ type: "end" });
     this.#sidecar?.process.kill();
   }

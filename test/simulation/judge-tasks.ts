@@ -90,12 +90,18 @@ function judgeFailure(entry: Commit, task: KnownTask, { ledger, accuse }: Case):
     upstream_error: () =>
       heard((call) => call.heard !== null && (call.heard !== "answer" || call.status >= 400)) ||
       task.runs.some(({ end }) => end === "FAILED" || (end === "KILLED" && task.cancelledBy !== ledger.epoch)),
-    lost: () => task.training && task.fence > 0 && !task.runs.some(({ isForgotten }) => !isForgotten),
+    lost: () =>
+      task.training && task.fence > 0 && (mayBeTooOld(task, ledger) || task.runs.every((run) => run.isForgotten)),
     model_unavailable: () => calls.length === 0,
     internal: () => task.isDamaged || entry.t - ledger.lastDiskFault < 60_000,
   };
   if (reason === null || isTrue[reason]?.() !== true)
     accuse(`promise 2: ${task.uuid} failed as '${reason}', which is not what happened`);
+}
+
+/** After a restart only the wall clock tells how long a run has lasted, and somebody set it. */
+function mayBeTooOld(task: KnownTask, ledger: Ledger): boolean {
+  return Number.isFinite(ledger.lastJump) && task.calls.at(-1)?.epoch !== ledger.epoch;
 }
 
 /** A moment ago is close enough: the answer takes its time to the disk. */

@@ -11,6 +11,8 @@ export interface Reply {
   readonly status: number;
   readonly text: string;
   readonly retryAfterS: number | null;
+  /** Called when it has reached who asked. */
+  readonly onHeard?: () => void;
 }
 
 /** A request on a connection; it is answered at most once. */
@@ -38,9 +40,6 @@ interface Run {
 type Bad = "slow" | "never" | "cut" | "cut-late" | "protocol" | 400 | 408 | 429 | 500 | 502 | 503;
 const BAD: readonly Bad[] = ["slow", "never", "cut", "cut-late", "protocol", 400, 408, 429, 429, 500, 502, 503];
 
-/** By then a good health check has reached whoever asked. */
-const HEARD_WITHIN_MS = 20;
-
 export class SimulatedServer {
   readonly name: string;
   readonly url: string;
@@ -49,7 +48,7 @@ export class SimulatedServer {
   onExit: ((cause: string) => void) | null = null;
   /** The next start goes wrong. */
   isNextStartBad = false;
-  /** It has said that it is ready, in its present life. */
+  /** Somebody has heard from it that it is ready, in its present life. */
   wasReady = false;
   readonly #world: World;
   readonly #open = new Set<Request>();
@@ -115,11 +114,11 @@ export class SimulatedServer {
 
   health(path: string, request: Request): void {
     this.#meet(request, () => {
-      if (this.#state === "up" && path === "/readyz")
-        this.#later(HEARD_WITHIN_MS, () => {
-          this.wasReady = true;
-        });
-      this.#answer(request, status(this.#state === "up" ? 200 : 503));
+      const life = this.#life;
+      const onHeard = () => {
+        if (path === "/readyz" && this.#state === "up" && life === this.#life) this.wasReady = true;
+      };
+      this.#answer(request, this.#state === "up" ? { ...status(200), onHeard } : status(503));
     });
   }
 

@@ -110,6 +110,13 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "false",
   },
   {
+    name: "a run that a former process marked as running is followed by nobody",
+    file: "scheduler/training-attempt",
+    find: "await settler.persist(task, signal, write);",
+    replace: "if (!(await settler.persist(task, signal, write))) return;",
+    from: 7_424,
+  },
+  {
     name: "how long a run has lasted is asked of a clock that may be set",
     file: "scheduler/training-attempt",
     find: "await follow(now, 0, signal);",
@@ -188,6 +195,20 @@ export const MUTANTS: readonly Mutant[] = [
     file: "models/server",
     find: "if (!this.#options.isHeld())",
     replace: "if (true)",
+  },
+  {
+    name: "a server found in a training is given up after a minute",
+    file: "models/reachability",
+    find: "LONGEST_SILENCE_MS = 3_600_000",
+    replace: "LONGEST_SILENCE_MS = 60_000",
+    from: 9_733,
+  },
+  {
+    name: "how long a start takes is asked of a clock that may be set",
+    file: "models/server",
+    find: "advance(before, event, this.#options.clock.elapsed()",
+    replace: "advance(before, event, this.#options.clock.now()",
+    from: 100_687,
   },
   {
     name: "a stop is not called off for those who wait",
