@@ -89,7 +89,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
     redisUrl === null ? null : await openRedis({ url: redisUrl, prefix, clock, logger: logger.child("sidecar.redis") });
   const permits = createPermits(permitSettings(config), { clock, ...(shared === null ? {} : { limiters: shared }) });
   releasers.push("permits", () => permits.stop());
-  const forecast = createForecast({ store, catalogue, clock, limits: () => permitSettings(config) });
+  const forecast = createForecast({ store, catalogue, clock, permits, limits: () => permitSettings(config) });
   releasers.push("forecast", async () => forecast.stop());
   const { connect, response, idle } = config.proxy.timeouts;
   const caller = createCaller({ blobs, connectTimeoutMs: connect, responseTimeoutMs: response, idleTimeoutMs: idle });

@@ -23,12 +23,12 @@ import {
   type StartQuestion,
   trainingClasses,
 } from "./decide.js";
-import type { Permit, Permits } from "./limiter.js";
+import type { GivesPermits, Permit } from "./limiter.js";
 
 export interface DispatcherOptions {
   readonly store: TaskStore;
   readonly catalogue: ModelCatalogue;
-  readonly permits: Omit<Permits, "state">;
+  readonly permits: GivesPermits;
   readonly attempts: Attempts;
   readonly clock: Clock;
   readonly logger: Logger;
