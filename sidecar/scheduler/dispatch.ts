@@ -23,14 +23,14 @@ import {
   type StartQuestion,
   trainingClasses,
 } from "./decide.js";
-import type { Permit, Permits } from "./limiter.js";
+import type { GivesPermits, Permit } from "./limiter.js";
 import { failedOutcome } from "./outcome.js";
 import type { AttemptObserver } from "./settle.js";
 
 export interface DispatcherOptions {
   readonly store: TaskStore;
   readonly catalogue: ModelCatalogue;
-  readonly permits: Omit<Permits, "state">;
+  readonly permits: GivesPermits;
   readonly attempts: Attempts;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -81,8 +81,8 @@ function explainBudgets(state: WaitState): WaitingFor[] {
     const what = `the rate limit of ${nameOf(state)}`;
     const message =
       rate.rate === null
-        ? `${nameOf(state)} asked for a pause.`
-        : `${nameOf(state)} takes ${rate.rate.amount} calls per ${inWords(rate.rate.perMs)}.`;
+        ? `The ${nameOf(state)} asked for a pause.`
+        : `The ${nameOf(state)} takes ${rate.rate.amount} calls per ${inWords(rate.rate.perMs)}.`;
     waits.push(waiting(state, "rate_limit", { what, inMs: rate.inMs, message }));
   }
   return waits;

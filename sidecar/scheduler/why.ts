@@ -57,7 +57,8 @@ export function createWhy(options: WhyOptions): Why {
     if (task.status !== "pending") return ofOther(task);
     const position = store.position(uuid) ?? 0;
     const model = catalogue.get(task.model);
-    const expected = forecast.expect(task, position);
+    const foreseen = forecast.expect(task, position);
+    const expected = state === null ? { ...foreseen, startMs: null } : foreseen;
     const waitingFor = explainWait({
       nowMs: clock.now(),
       task,

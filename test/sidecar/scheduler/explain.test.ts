@@ -8,7 +8,7 @@ const FREE: PermitState = {
   model: { running: 0, limit: 1 },
   training: { running: 0, limit: 1 },
   budget: null,
-  rate: { inMs: 0, rate: null },
+  rate: { inMs: 0, rate: null, left: 1 },
 };
 const READY = { name: "m", state: "ready", onDemand: true, problem: null } as const;
 const state = (change: Partial<WaitState> = {}): WaitState => ({
@@ -68,7 +68,7 @@ t.test("used-up budgets and rate limits are over with their refresh at the lates
   const permits = (left: number, inMs: number): PermitState => ({
     ...FREE,
     budget: { left, refill: { amount: 90, everyMs: 60_000 } },
-    rate: { inMs, rate: { amount: 45, perMs: 60_000 } },
+    rate: { inMs, rate: { amount: 45, perMs: 60_000 }, left: 0 },
   });
   t.same(codes({ permits: permits(0, 1_000) }), ["class_budget", "rate_limit"]);
   t.same(codes({ permits: permits(0, 1_000), training: true }), ["class_budget"], "trainings have no rate");
