@@ -1,7 +1,6 @@
 import { createHmac } from "node:crypto";
 import t, { type Test } from "tap";
-import type { Clock } from "../../../core/runtime/clock.js";
-import { systemClock } from "../../../core/runtime/clock.js";
+import { type Clock, systemClock } from "../../../core/runtime/clock.js";
 import { armFailpoints } from "../../../core/runtime/failpoints.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import type { Logger } from "../../../core/runtime/logger.js";
