@@ -56,6 +56,12 @@ export function parseDuration(text: string): number {
   return Number(match[1]) * UNITS_MS[match[2] ?? "s"]!;
 }
 
+/** A duration as {@link parseDuration} takes it; it stays text, for Sluice to read. */
+export function parseSpan(text: string): string {
+  parseDuration(text);
+  return text;
+}
+
 export function parseUrl(text: string): string {
   const url = tryUrl(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {

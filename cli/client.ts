@@ -26,6 +26,7 @@ export interface ClientCall {
 export class SluiceClient {
   /** Where it speaks to, for messages. */
   readonly where: string;
+  readonly #otherWays: string;
   readonly #origin: string;
   readonly #prefix: string;
   readonly #http: HttpClient;
@@ -35,6 +36,10 @@ export class SluiceClient {
     this.#origin = origin;
     this.#prefix = pathname.replace(/\/+$/, "");
     this.where = socketPath ?? url;
+    this.#otherWays =
+      socketPath === undefined
+        ? "--url or SLUICE_URL names another one"
+        : "--config or --data-dir names its data folder";
     this.#http = createHttpClient(socketPath === undefined ? {} : { socketPath });
   }
 
@@ -82,7 +87,7 @@ export class SluiceClient {
     const why = typeof code === "string" ? (WHY[code] ?? code) : (caught as Error).message;
     return new CliError(EXIT.unreachable, `cannot reach Sluice at ${this.where}: ${why}`, {
       cause: caught,
-      hint: "Is it running? 'sluice serve' starts it; --url or SLUICE_URL names another one.",
+      hint: `Is it running? 'sluice serve' starts it; ${this.#otherWays}.`,
     });
   }
 }

@@ -9,6 +9,7 @@ import {
   parseMoment,
   parsePriority,
   parseReason,
+  parseSpan,
   parseStatus,
   parseUrl,
 } from "./arguments.js";
@@ -112,6 +113,13 @@ function addSubmit(program: Command, actions: Actions): void {
     .option("--form <name=value>", "a part of a multipart form, name=@file for a file; repeatable", collectPair)
     .option("--param <name=value>", "a query parameter for the model server; repeatable", collectPair)
     .option("--priority <n>", "0 (most urgent) to 9 (default: the class's own)", parsePriority)
+    .option("--tenant <name>", "for whom: tenants take turns", parseHeaderText)
+    .option(
+      "--deadline <duration>",
+      "how long it may wait for its start, e.g. 10m (default: the class's own)",
+      parseSpan,
+    )
+    .option("--callback <url>", "told when the task has ended", parseHeaderText)
     .option("--idempotency-key <key>", "handing in again with this key meets the same task", parseHeaderText)
     .option("-o, --output <file>", "write the result here instead of standard output")
     .option("--no-wait", "print the task's id and end")

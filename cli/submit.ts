@@ -14,6 +14,10 @@ export interface SubmitFlags extends ClientFlags {
   readonly form?: FormParts;
   readonly param?: readonly (readonly [string, string])[];
   readonly priority?: number;
+  readonly tenant?: string;
+  /** As the header says it: `10m`. */
+  readonly deadline?: string;
+  readonly callback?: string;
   readonly idempotencyKey?: string;
   readonly output?: string;
   /** False with `--no-wait`. */
@@ -110,8 +114,7 @@ async function send(client: SluiceClient, of: Submission, payload: Payload, sign
       headers: {
         "content-type": payload.contentType,
         ...(payload.totalBytes === null ? {} : { "content-length": String(payload.totalBytes) }),
-        ...(flags.priority === undefined ? {} : { "x-sluice-priority": String(flags.priority) }),
-        ...(flags.idempotencyKey === undefined ? {} : { "idempotency-key": flags.idempotencyKey }),
+        ...termsOf(flags),
       },
       body: payload.open((bytes) => progress.add(bytes)),
       silenceMs: UPLOAD_SILENCE_MS,
@@ -124,6 +127,19 @@ async function send(client: SluiceClient, of: Submission, payload: Payload, sign
   } finally {
     progress.end();
   }
+}
+
+/** What is asked of Sluice, not of the model server. */
+function termsOf(flags: SubmitFlags): Record<string, string> {
+  const terms = {
+    "x-sluice-priority": flags.priority?.toString(),
+    "x-sluice-tenant": flags.tenant,
+    "x-sluice-deadline": flags.deadline,
+    "sluice-callback": flags.callback,
+    "idempotency-key": flags.idempotencyKey,
+  };
+  const given = Object.entries(terms).filter((each): each is [string, string] => each[1] !== undefined);
+  return Object.fromEntries(given);
 }
 
 function tellSubmitted(client: SluiceClient, uuid: string, flags: SubmitFlags): void {

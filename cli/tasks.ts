@@ -1,5 +1,5 @@
 /** `sluice tasks`: one task's page, why it waits, waiting for it, cancelling it. */
-import type { AttemptDetail, TaskDetail, TaskWhy } from "../core/contract/tasks.js";
+import type { AttemptDetail, CallbackView, TaskDetail, TaskWhy } from "../core/contract/tasks.js";
 import { type ClientFlags, openClient, withClient } from "./client.js";
 import { CliError, EXIT } from "./exit.js";
 import { onInterrupt } from "./interrupt.js";
@@ -15,18 +15,19 @@ export async function printTask(id: string, flags: ClientFlags & { json?: boolea
     return;
   }
   const rows = Object.entries(task).filter(([, value]) => value !== null);
-  const shown = (key: string, value: unknown) =>
-    key === "result_bytes"
-      ? formatBytes(Number(value))
-      : key === "attempt_history"
-        ? formatHistory(value as readonly AttemptDetail[])
-        : String(value);
   const columns: Column<[string, unknown]>[] = [
     { title: "FIELD", value: ([key]) => key },
-    { title: "VALUE", value: ([key, value]) => shown(key, value) },
+    { title: "VALUE", value: ([key, value]) => fieldInWords(key, value) },
   ];
   // A long error is read in full: no cut at the terminal's edge.
   process.stdout.write(formatTable(rows, columns, { ...layoutOf(process.stdout), width: Number.POSITIVE_INFINITY }));
+}
+
+function fieldInWords(key: string, value: unknown): string {
+  if (key === "result_bytes") return formatBytes(Number(value));
+  if (key === "attempt_history") return formatHistory(value as readonly AttemptDetail[]);
+  if (key === "callback") return formatCallback(value as CallbackView);
+  return String(value);
 }
 
 /** The sentence first, then one line per thing it waits for. */
@@ -50,6 +51,10 @@ function formatHistory(attempts: readonly AttemptDetail[]): string {
     return `${attempt}: ${note === null ? how : `${how}, ${note}`}`;
   });
   return words.join("; ");
+}
+
+function formatCallback({ state, attempts }: CallbackView): string {
+  return `${state}, sent ${attempts === 1 ? "once" : `${attempts} times`}`;
 }
 
 export interface WaitFlags extends ClientFlags {

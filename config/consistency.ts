@@ -15,7 +15,13 @@ const PLAIN_NAME = /^[\w.-]{1,64}$/;
 
 export function findInconsistencies(settings: unknown): Inconsistency[] {
   const config = settings as Loose;
-  return [...namesTwice(config), ...doorsTwice(config), ...missingClasses(config), ...crossedBounds(config)];
+  return [
+    ...namesTwice(config),
+    ...doorsTwice(config),
+    ...missingClasses(config),
+    ...crossedBounds(config),
+    ...outOfBounds(config),
+  ];
 }
 
 function namesTwice(config: Loose): Inconsistency[] {
@@ -66,6 +72,18 @@ function crossedBounds(config: Loose): Inconsistency[] {
     if (typeof low !== "number" || typeof high !== "number" || low <= high) return [];
     const path = ["scheduler", "classes", name, "bounds"];
     return [{ path, message: "the first bound must not be above the second" }];
+  });
+}
+
+/** A class's own priority is not clamped: what asks for nothing would stand where nobody may ask to stand. */
+function outOfBounds(config: Loose): Inconsistency[] {
+  return Object.entries(mapping(config.scheduler?.classes)).flatMap(([name, each]) => {
+    const [low, high] = items(each?.bounds) as unknown[];
+    const priority: unknown = each?.priority;
+    if (typeof low !== "number" || typeof high !== "number" || typeof priority !== "number") return [];
+    if (low > high || (priority >= low && priority <= high)) return [];
+    const path = ["scheduler", "classes", name, "priority"];
+    return [{ path, message: `must be within the class's own bounds, ${low} to ${high}` }];
   });
 }
 

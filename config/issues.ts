@@ -24,7 +24,10 @@ function faultsOfIssue(issue: Issue, merged: Merged): ConfigFault[] {
       return faultAt(steps, origin(steps), "unknown key", { hint: nearestKey(path, key) });
     });
   }
-  if (issue.code === "invalid_key") return [faultAt(path, origin(path), "this key is not allowed here")];
+  if (issue.code === "invalid_key") {
+    const why = issue.issues[0]?.message;
+    return [faultAt(path, origin(path), why === undefined ? "this name cannot stand here" : `this name ${why}`)];
+  }
   const value = valueAt(merged.raw, path);
   const node = nodeAt(path);
   if (value === undefined) {
@@ -33,7 +36,7 @@ function faultsOfIssue(issue: Issue, merged: Merged): ConfigFault[] {
       : [faultAt(path, origin(path), "is missing")];
   }
   const told = messageOf(issue, node);
-  if (issue.code === "custom") return [faultAt(path, origin(path), told)];
+  if (issue.code === "custom") return [faultAt(path, origin(path), told, typeof value === "number" ? { value } : {})];
   if (value === "") return [faultAt(path, origin(path), `${told}, but it is empty`)];
   const hint = typeof value === "string" && node !== undefined ? nearest(value, node.choices) : undefined;
   return [faultAt(path, origin(path), told, { value, hint })];

@@ -21,10 +21,9 @@ export function unknownModel(target: ModelTarget, view: RouteView): SluiceError 
     return new SluiceError("SIDECAR_UNAVAILABLE", words, { retryAfterMs: 2_000 });
   }
   if (target.path === "/info") return unavailable(target.name, view);
-  return new SluiceError(
-    "MODEL_UNKNOWN",
-    `there is no model '${shown(target.name)}' among the ${view.snapshot.models.length} known ones`,
-  );
+  const count = view.snapshot.models.length;
+  const others = count === 1 ? "1 there is" : `${count} there are`;
+  return new SluiceError("MODEL_UNKNOWN", `there is no model '${shown(target.name)}' among the ${others}`);
 }
 
 /** A caller's own word, fit for a message. */

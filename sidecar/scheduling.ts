@@ -14,7 +14,7 @@ import { createPermits, type Permits } from "./scheduler/limiter.js";
 import type { RedisLimiters, RedisLimitersOptions } from "./scheduler/limiter-redis.js";
 import { createCaller } from "./scheduler/run.js";
 import { createWhy, type Why } from "./scheduler/why.js";
-import { gatePriority, permitSettingsOf } from "./settings.js";
+import { gatePriority, orderOf, permitSettingsOf } from "./settings.js";
 import type { OpenTasks } from "./tasks/open-tasks.js";
 import { openMlflow } from "./tracking/open-mlflow.js";
 
@@ -86,6 +86,7 @@ export async function openScheduling(options: SchedulingOptions, releasers: Rele
     taskUrgency: dispatcher.urgency,
     startTimeoutMs,
     priorityOf: (className, asked) => gatePriority(config(), className, asked),
+    weightOf: (tenant) => orderOf(config()).weightOf(tenant),
     maxWaiting: () => config().scheduler.queue.max_tasks,
   });
   const routes = () => config().scheduler.routes;

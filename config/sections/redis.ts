@@ -3,7 +3,7 @@ import { z } from "zod";
 import { SECRET } from "./values.js";
 
 const URL_WORDS =
-  "must be redis://[user:password@]host[:port][/db], the same with rediss://, or unix:///path[?db=&user=&password=]";
+  "must be redis://host:port/db, with user:password@ before the host if wanted, the same with rediss://, or unix:///path with ?db, user and password if wanted";
 
 export const redis = z.strictObject({
   url: z

@@ -20,8 +20,11 @@ const reservoir = z
       .default(null)
       .describe("Adds starts bit by bit; null: refresh instead"),
   })
-  .refine((value) => (value.refresh === null) !== (value.increase === null), {
+  .refine(({ refresh, increase }) => refresh !== null || increase !== null, {
     error: "needs either refresh or increase",
+  })
+  .refine(({ refresh, increase }) => refresh === null || increase === null, {
+    error: "takes either refresh or increase, not both",
   });
 
 const schedulerClass = z.strictObject({

@@ -66,8 +66,8 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     connect: options.socketPath === undefined ? connect : { ...connect, socketPath: options.socketPath },
     connections: options.connections ?? null,
     pipelining: 1,
-    // A stored answer's whole header block travels in one header between sidecar and proxy.
-    maxHeaderSize: 128 * 1024,
+    // A stored answer's whole header block, up to 64 KiB, travels in one header between sidecar and proxy: as JSON, in base64.
+    maxHeaderSize: 256 * 1024,
     keepAliveTimeout: 4_000,
     keepAliveMaxTimeout: 4_000,
   });

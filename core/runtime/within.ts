@@ -1,8 +1,11 @@
+import type { Clock } from "./clock.js";
+
 /**
  * Runs one piece of work under a bound. Unlike `AbortSignal.any` it leaves nothing behind at a signal that outlives the work.
  * @param timeoutMs above it the work's signal aborts with an error whose `code` is `TIMEOUT`
  */
 export async function within<Value>(
+  clock: Pick<Clock, "after">,
   timeoutMs: number,
   outer: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<Value>,
@@ -10,12 +13,12 @@ export async function within<Value>(
   outer?.throwIfAborted();
   const inner = new AbortController();
   const pass = () => inner.abort(outer?.reason);
-  const timer = setTimeout(() => inner.abort(timeoutError(timeoutMs)), timeoutMs);
+  const cancel = clock.after(timeoutMs, () => inner.abort(timeoutError(timeoutMs)));
   outer?.addEventListener("abort", pass, { once: true });
   try {
     return await work(inner.signal);
   } finally {
-    clearTimeout(timer);
+    cancel();
     outer?.removeEventListener("abort", pass);
   }
 }

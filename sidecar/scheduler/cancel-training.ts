@@ -48,7 +48,7 @@ export function createCancellations({ store, catalogue, http, clock, logger }: C
 
   async function send(task: TaskRow, url: string): Promise<Reply> {
     try {
-      const status = await within(TIMEOUT_MS, undefined, async (signal) => {
+      const status = await within(clock, TIMEOUT_MS, undefined, async (signal) => {
         const where = below(url, "/cancel_training");
         const answer = await http.call({ method: "POST", ...where, headers: credentialsOf(task), signal });
         await answer.body.dump();

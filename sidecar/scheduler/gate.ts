@@ -1,12 +1,18 @@
 /**
  * Gate mode: a request whose answer streams waits here for a permit, then passes straight through the proxy; nothing is stored.
  * The permit lasts as long as the proxy keeps its connection open.
+ *
+ * As with tasks, a lane (model, class) asks for no more permits than it could use and says who passes when one is granted: a crowd that
+ * stood in the limiter itself would let neither a task nor another tenant in between.
  */
 import { SluiceError } from "../../core/contract/errors.js";
 import type { GateRequest } from "../../core/contract/internal-api.js";
+import type { ModelEntry } from "../../core/contract/models.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
-import type { Permit, PermitRequest, Permits } from "./limiter.js";
+import { LOWEST_PRIORITY, planPermits } from "./decide.js";
+import { GateQueue, type GateWaiter } from "./gate-queue.js";
+import type { Permit, Permits } from "./limiter.js";
 import { nextLiftMs, rankOf } from "./order.js";
 
 export interface GateOptions {
@@ -17,6 +23,7 @@ export interface GateOptions {
   /** The most urgent priority among tasks that may start; Infinity when none may. */
   readonly taskUrgency: () => number;
   readonly priorityOf: (className: string, asked: number | null) => number;
+  readonly weightOf: (tenant: string | null) => number;
   readonly startTimeoutMs: () => number;
   /** Most requests that may wait at once. */
   readonly maxWaiting: () => number;
@@ -32,50 +39,95 @@ export interface Gate {
   urgency(): number;
 }
 
+interface Waiter extends GateWaiter {
+  readonly pass: (permit: Permit) => void;
+  readonly refuse: (cause: unknown) => void;
+}
+
+interface Lane {
+  readonly model: string;
+  readonly class: string;
+  concurrency: number;
+  readonly queue: GateQueue<Waiter>;
+  /** Permit requests waiting in the limiter, by rank. */
+  readonly outstanding: number[];
+  cancelLift: () => void;
+}
+
 export function createGate(options: GateOptions): Gate {
   const { catalogue, permits, clock } = options;
+  const lanes = new Map<string, Lane>();
   let waiting = 0;
-  const priorities = new Map<symbol, number>();
-  const urgency = () => Math.min(...priorities.values());
+  const urgency = () =>
+    Math.min(...[...lanes.values()].flatMap(({ queue }) => queue.lines().map(({ priority }) => priority)));
 
-  /**
-   * A request in the limiter cannot be moved up: whoever gains a rank by waiting asks once more, and the first grant counts. What is
-   * granted besides is given back.
-   */
-  async function requestPermit(request: PermitRequest, signal: AbortSignal): Promise<Permit> {
-    signal.throwIfAborted();
-    const me = Symbol(request.model);
-    priorities.set(me, request.priority);
-    const line = { priority: request.priority, oldestMs: clock.now() };
-    const over = new AbortController();
-    const stop = AbortSignal.any([signal, over.signal]);
-    let asked = Number.POSITIVE_INFINITY;
-    let isOver = false;
-    let cancelLift = () => {};
-    try {
-      return await new Promise<Permit>((resolve, reject) => {
-        const use = (permit: Permit) => {
-          if (isOver) return permit.releaseUnused();
-          isOver = true;
-          resolve(permit);
-        };
-        const ask = () => {
-          const [nowMs, ageingMs] = [clock.now(), options.ageingMs()];
-          const best = Math.min(urgency(), options.taskUrgency());
-          const rank = rankOf(line, best, nowMs, ageingMs);
-          if (rank < asked) permits.request({ ...request, priority: rank }, stop).then(use, reject);
-          asked = Math.min(asked, rank);
-          cancelLift = clock.after((nextLiftMs(line, best, nowMs, ageingMs) ?? nowMs + ageingMs) - nowMs, ask);
-        };
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-        ask();
-      });
-    } finally {
-      isOver = true;
-      cancelLift();
-      over.abort(new Error("another request was granted"));
-      priorities.delete(me);
+  function laneOf({ name, concurrency }: ModelEntry, className: string): Lane {
+    const key = `${className}\u0000${name}`;
+    const outstanding = new Array<number>(LOWEST_PRIORITY + 1).fill(0);
+    const lane = lanes.get(key) ?? {
+      model: name,
+      class: className,
+      concurrency,
+      queue: new GateQueue<Waiter>(),
+      outstanding,
+      cancelLift() {},
+    };
+    lane.concurrency = concurrency;
+    lanes.set(key, lane);
+    return lane;
+  }
+
+  /** Asks for what the lane could use, and again when a line gains a rank: a request in the limiter cannot be moved up. */
+  function plan(lane: Lane): void {
+    lane.cancelLift();
+    const lines = lane.queue.lines();
+    if (lines.length === 0) return;
+    const [nowMs, ageingMs] = [clock.elapsed(), options.ageingMs()];
+    const best = Math.min(urgency(), options.taskUrgency());
+    const ranked = lines.map((line) => ({ rank: rankOf(line, best, nowMs, ageingMs), due: line.size }));
+    for (const { rank, count } of planPermits(ranked, lane.outstanding, lane.concurrency)) {
+      for (let each = 0; each < count; each++) askOne(lane, rank);
     }
+    const nextMs = Math.min(...lines.map((line) => nextLiftMs(line, best, nowMs, ageingMs) ?? nowMs + ageingMs));
+    lane.cancelLift = clock.after(Math.max(1, nextMs - nowMs), () => plan(lane));
+  }
+
+  function askOne(lane: Lane, rank: number): void {
+    const { model, class: className, concurrency } = lane;
+    lane.outstanding[rank]! += 1;
+    permits
+      .request({ model, class: className, priority: rank, training: false, concurrency })
+      .finally(() => {
+        lane.outstanding[rank]! -= 1;
+      })
+      .then(
+        (permit) => {
+          const waiter = lane.queue.take(clock.elapsed(), options.ageingMs());
+          if (waiter === null) permit.releaseUnused();
+          else waiter.pass(permit);
+          plan(lane);
+        },
+        (cause) => {
+          lane.cancelLift();
+          for (const waiter of lane.queue.clear()) waiter.refuse(cause);
+        },
+      );
+  }
+
+  function passInTurn(lane: Lane, place: GateWaiter, signal: AbortSignal): Promise<Permit> {
+    signal.throwIfAborted();
+    let hangUp = () => {};
+    const passed = new Promise<Permit>((pass, refuse) => {
+      const waiter: Waiter = { ...place, pass, refuse };
+      hangUp = () => {
+        lane.queue.remove(waiter);
+        refuse(signal.reason);
+      };
+      signal.addEventListener("abort", hangUp, { once: true });
+      lane.queue.add(waiter);
+      plan(lane);
+    });
+    return passed.finally(() => signal.removeEventListener("abort", hangUp));
   }
 
   return {
@@ -89,16 +141,14 @@ export function createGate(options: GateOptions): Gate {
       const releaseLease = catalogue.lease(request.model, `gate ${request.requestId}`);
       try {
         const entry = await catalogue.ensureReady(request.model, options.startTimeoutMs(), signal);
-        const permit = await requestPermit(
-          {
-            model: entry.name,
-            class: request.class,
-            priority: options.priorityOf(request.class, request.priority),
-            training: false,
-            concurrency: entry.concurrency,
-          },
-          signal,
-        );
+        const { class: className, tenant } = request;
+        const place = {
+          priority: options.priorityOf(className, request.priority),
+          tenant,
+          weight: options.weightOf(tenant),
+          arrivedMs: clock.elapsed(),
+        };
+        const permit = await passInTurn(laneOf(entry, className), place, signal);
         return () => {
           permit.release();
           releaseLease();

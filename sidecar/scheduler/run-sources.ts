@@ -2,6 +2,7 @@
  * Who tells of a run: MLflow first, which does not block the model server's event loop, else the model server's own
  * `GET /train_eval_info`. Both give the same {@link TrackedRun}.
  */
+import type { Clock } from "../../core/runtime/clock.js";
 import { below, type HttpClient, readText } from "../../core/runtime/http.js";
 import { within } from "../../core/runtime/within.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
@@ -19,6 +20,7 @@ export interface RunSourcesOptions {
   /** Null where there is none. */
   readonly mlflow: Mlflow | null;
   readonly catalogue: Pick<ModelCatalogue, "get" | "onChange">;
+  readonly clock: Clock;
   /** Bound on a model server's answer where it only matters whether somebody listens. Default 5_000. */
   readonly knockTimeoutMs?: number;
 }
@@ -157,7 +159,7 @@ export class RunSources {
   #get(url: string, route: string, timeoutMs: number, outer: AbortSignal): Promise<{ status: number; text: string }> {
     const { runName, headers } = this.#key;
     const where = below(url, `/${route}?train_eval_id=${encodeURIComponent(runName)}`);
-    return within(timeoutMs, outer, async (signal) => {
+    return within(this.#options.clock, timeoutMs, outer, async (signal) => {
       const answer = await this.#options.http.call({
         method: "GET",
         ...where,

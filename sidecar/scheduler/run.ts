@@ -37,6 +37,9 @@ export interface Caller {
   close(): Promise<void>;
 }
 
+/** An answer's head on the light path is no larger either (`proxy/forward/http.ts`). */
+const MAX_HEAD_BYTES = 64 * 1024;
+
 export function createCaller(options: CallerOptions): Caller {
   const agent = new Agent({
     connect: { timeout: options.connectTimeoutMs },
@@ -44,6 +47,7 @@ export function createCaller(options: CallerOptions): Caller {
     keepAliveTimeout: 4_000,
     keepAliveMaxTimeout: 4_000,
     pipelining: 1,
+    maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: options.responseTimeoutMs,
     bodyTimeout: options.idleTimeoutMs,
   });
@@ -153,9 +157,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** What is kept of an answer's head: nothing that spoke of the connection, and not the id of somebody else's request. */
+/** What is kept of an answer's head: nothing that spoke of the connection, and nothing that is ours to say. */
 function endToEnd(raw: RawHeaders): RawHeaders {
-  const dropped = new Set([...HOP_BY_HOP, "x-request-id"]);
+  const dropped = new Set([...HOP_BY_HOP, "x-request-id", "sluice-task-id", "sluice-cache"]);
   for (const value of valuesOf(raw, "connection")) {
     for (const name of value.split(",")) dropped.add(name.trim().toLowerCase());
   }
@@ -167,7 +171,12 @@ function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error("aborted", { cause: reason });
 }
 
-const PROTOCOL_CODES = new Set(["HPE_INVALID_CONSTANT", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH", "UND_ERR_RESPONSE"]);
+const PROTOCOL_CODES = new Set([
+  "HPE_INVALID_CONSTANT",
+  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+  "UND_ERR_RESPONSE",
+  "UND_ERR_HEADERS_OVERFLOW",
+]);
 const REFUSED_CODES = new Set([
   "ECONNREFUSED",
   "EHOSTUNREACH",

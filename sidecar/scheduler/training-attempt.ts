@@ -62,14 +62,14 @@ export function createTrainingAttempts(options: TrainingOptions): TrainingAttemp
   const { store, blobs, clock, settler, busy, cancellations, bounds } = options;
   const releasing = new AbortController();
 
-  async function follow(task: TaskRow, signal: AbortSignal): Promise<void> {
-    const startedMs = await attemptStartMs(task, signal);
+  /** @param ageMs how long it has run already; not asked of the wall clock where it began under our eyes: that may have been set */
+  async function follow(task: TaskRow, ageMs: number, signal: AbortSignal): Promise<void> {
     const end = await watching(task, task.trackingId, signal, (sources, over) =>
       followRun({
         sources,
         clock,
         bounds,
-        ageMs: Math.max(0, clock.now() - startedMs),
+        ageMs,
         facts: () => ({ isCancelAsked: cancellations.isAsked(task), savesModel: task.task !== "evaluate" }),
         signal: over,
       }),
@@ -104,7 +104,8 @@ export function createTrainingAttempts(options: TrainingOptions): TrainingAttemp
       model: task.model,
       runName: runNameOf(task) ?? task.uuid,
       runId,
-      notBeforeMs: isNameOurs ? null : (await attemptStartMs(task, signal)) - CLOCK_SKEW_MS,
+      // A clock that was set back since must not make the run older than its own attempt.
+      notBeforeMs: isNameOurs ? null : Math.min(await attemptStartMs(task, signal), clock.now()) - CLOCK_SKEW_MS,
       headers: credentialsOf(task),
     };
   }
@@ -122,7 +123,7 @@ export function createTrainingAttempts(options: TrainingOptions): TrainingAttemp
     const now = await settler.persist(task, signal, async () => store.get(task.uuid));
     if (now?.status !== "running" || now.attempt !== task.attempt) return;
     await busy.answerHeld(task.model);
-    await follow(now, signal);
+    await follow(now, 0, signal);
   }
 
   async function outcomeOfRun(task: TaskRow, end: RunEnd, signal: AbortSignal): Promise<Outcome> {
@@ -139,7 +140,10 @@ export function createTrainingAttempts(options: TrainingOptions): TrainingAttemp
   }
 
   return {
-    follow,
+    async follow(task, signal) {
+      const startedMs = await attemptStartMs(task, signal);
+      await follow(task, Math.max(0, clock.now() - startedMs), signal);
+    },
     accept: (task, answer, signal) => begin(task, readRunIds(answer)?.runId ?? null, answer, signal),
     async backOff(task, ids, permit, signal) {
       permit.releaseCall();

@@ -1,4 +1,5 @@
 /** One question to MLflow's REST API 2.0: its address, its credentials, its bounds, and what went wrong in words. */
+import type { Clock } from "../../core/runtime/clock.js";
 import { below, createHttpClient, readText } from "../../core/runtime/http.js";
 import { within } from "../../core/runtime/within.js";
 import type { TrackedRun } from "./tracked-run.js";
@@ -13,6 +14,7 @@ export interface MlflowAddress {
   readonly ca: string | null;
   /** Bound on one question, from connecting to the last byte. */
   readonly timeoutMs: number;
+  readonly clock: Clock;
 }
 
 export interface MlflowRest {
@@ -45,7 +47,7 @@ export class MlflowFault extends Error {
 }
 
 export function createMlflowRest(address: MlflowAddress): MlflowRest {
-  const { ca, timeoutMs } = address;
+  const { ca, timeoutMs, clock } = address;
   const base = readBase(address);
   const http = createHttpClient({ connectTimeoutMs: timeoutMs, ...(ca === null ? {} : { ca }) });
 
@@ -65,8 +67,8 @@ export function createMlflowRest(address: MlflowAddress): MlflowRest {
 
   return {
     isAskable: base !== null,
-    get: (path, outer) => within(timeoutMs, outer, (signal) => call(path, null, signal)),
-    post: (path, body, outer) => within(timeoutMs, outer, (signal) => call(path, body, signal)),
+    get: (path, outer) => within(clock, timeoutMs, outer, (signal) => call(path, null, signal)),
+    post: (path, body, outer) => within(clock, timeoutMs, outer, (signal) => call(path, body, signal)),
     close: () => http.close(),
   };
 }

@@ -2,14 +2,12 @@
  * MLflow: runs by their id, by their time, by their name. It may be away at any time: every question then answers `away` at once
  * (see {@link Circuit}), and whoever asked has another way, or says that it does not know.
  */
-import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { Circuit } from "./circuit.js";
 import { createMlflowRest, describeFault, type Json, type MlflowAddress, MlflowFault, UNKNOWN } from "./mlflow-rest.js";
 import { readMlflowRun, type TrackedRun } from "./tracked-run.js";
 
 export interface MlflowOptions extends Omit<MlflowAddress, "timeoutMs"> {
-  readonly clock: Clock;
   readonly logger: Logger;
   /** Bound on one question, from connecting to the last byte. Default 5_000. */
   readonly timeoutMs?: number;

@@ -74,11 +74,16 @@ const happy: Record<string, Answer> = {
   [`GET /tasks/${ID}?download=true`]: (_request, response) => void response.end(RESULT),
 };
 
+const OTHER_TERMS = [
+  ...["--tenant", "ward-7", "--deadline", "10m"],
+  ...["--callback", "https://hooks.example.org/?token=x"],
+];
+
 t.test("submit streams the file with the task's content type and prints the result, nothing else", async (t) => {
   const { url, seen } = await startServer(t, happy);
   const dir = t.testdir({ "note.txt": "Patient né 1950" });
   const args = ["submit", "m", "process", join(dir, "note.txt"), "--url", url];
-  const ended = await runSluice([...args, "--priority", "0", "--idempotency-key", "k 1"]);
+  const ended = await runSluice([...args, "--priority", "0", "--idempotency-key", "k 1", ...OTHER_TERMS]);
   t.match(ended, { code: 0, stderr: "" });
   t.same(ended.stdout, RESULT);
   t.equal(seen[0]!.body.toString(), "Patient né 1950");
@@ -86,6 +91,9 @@ t.test("submit streams the file with the task's content type and prints the resu
     "content-type": "text/plain",
     "content-length": "16",
     "x-sluice-priority": "0",
+    "x-sluice-tenant": "ward-7",
+    "x-sluice-deadline": "10m",
+    "sluice-callback": "https://hooks.example.org/?token=x",
     "idempotency-key": "k 1",
   });
 });
@@ -262,13 +270,16 @@ t.test("tasks show, tasks cancel and models speak to programs in plain lines or 
     running: [{ name: "m", is_running: true, model_type: "x\u001b[31m" }],
     on_demand: [{ name: "g", is_running: false }],
   };
+  const told = detail({ callback: { state: "delivered", attempts: 1 } });
   const { url } = await startServer(t, {
     ...happy,
     "GET /models/?verbose=true": json(models),
+    [`GET /tasks/${ID}?detail=true`]: json(told),
     [`DELETE /tasks/${ID}`]: json(detail({ status: "failed", reason: "cancelled" })),
   });
   t.match((await runSluice(["tasks", "show", ID, "--url", url])).stdout.toString(), "status\tsucceeded\n");
-  t.same(JSON.parse((await runSluice(["tasks", "show", ID, "--url", url, "--json"])).stdout.toString()), detail());
+  t.match((await runSluice(["tasks", "show", ID, "--url", url])).stdout.toString(), "callback\tdelivered, sent once\n");
+  t.same(JSON.parse((await runSluice(["tasks", "show", ID, "--url", url, "--json"])).stdout.toString()), told);
   t.equal((await runSluice(["tasks", "cancel", ID, "--url", url])).stdout.toString(), `Task ${ID} is cancelled.\n`);
   const listed = await runSluice(["models", "--url", url]);
   t.equal(listed.stdout.toString(), "m\trunning\tx [31m\t-\t-\ng\ton demand\t-\t-\t-\n");
@@ -313,11 +324,13 @@ t.test("exit codes tell usage, configuration and an absent Sluice apart", async 
     [["submit", "m", "process", note, "--output", join(dir, "no", "where")], 2, /cannot write/],
     [["submit", "m", "process", note, "--output", join(dir, "out"), "--no-wait"], 2, /--no-wait brings no result/],
     [["tasks", "list", "--status", "cancelled"], 2, /one of pending, scheduled, running, succeeded, failed/],
+    [["submit", "m", "process", note, "--deadline", "soon"], 2, /such as 90s, 5m or 2h/],
+    [["submit", "m", "process", note, "--tenant", "a\n"], 2, /printable ASCII/],
     [["submit", "m", "process", note, "--priority", "10"], 2, /0 \(most urgent\) to 9/],
     [["serve", "--config", join(dir, "bad.yaml")], 2, /proxy\.port/],
     [["submit", "m", "process", note, "--url", nobody], 3, /cannot reach Sluice at http:\/\/127\.0\.0\.1:1/],
     [["models", "--url", nobody], 3, /nobody listens/],
-    [["tasks", "list", "--data-dir", dir], 3, /no such socket/],
+    [["tasks", "list", "--data-dir", dir], 3, /no such socket[\s\S]*--data-dir names its data folder/],
     [["--version"], 0, /^$/],
     [["--help"], 0, /^$/],
   ];

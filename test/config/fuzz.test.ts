@@ -57,7 +57,7 @@ const BASE = {
     process: [{ name: "b", command: ["x", "{port}"], env: { A: "b" } }],
   },
   scheduler: { classes: { batch: { priority: 1, bounds: [0, 3] } }, routes: { x: { mode: "gate", class: "batch" } } },
-  tracking: { uri: "x" },
+  tracking: { uri: "http://x:5000" },
 };
 
 t.test(`${ROUNDS} mangled configurations load or are refused with faults, and never show a secret`, async (t) => {

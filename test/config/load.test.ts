@@ -106,6 +106,31 @@ t.test("all faults come at once, each with place, path, value and the word meant
   t.equal(error.faults[1]!.value, "70000");
 });
 
+t.test("what a setting may hold is said whole, and what stood there beside it", async (t) => {
+  const error = loader(t, {
+    "sluice.yaml": [
+      "redis: { url: nonsense }",
+      "tracking: { uri: nonsense }",
+      "scheduler:",
+      "  ageing: 0",
+      "  tenants: { 'a b': {} }",
+      "  classes:",
+      "    both: { priority: 1, reservoir: { amount: 1, refresh: 1m, increase: { amount: 1, every: 1s, maximum: 2 } } }",
+      "    none: { priority: 1, reservoir: { amount: 1 } }",
+      "    apart: { priority: 8, bounds: [0, 4] }",
+    ].join("\n"),
+  }).refuse();
+  t.same(error.format().split("\n"), [
+    "sluice.yaml:1  redis.url: must be redis://host:port/db, with user:password@ before the host if wanted, the same with rediss://, or unix:///path with ?db, user and password if wanted",
+    "sluice.yaml:2  tracking.uri: must be an http:// or https:// URL",
+    "sluice.yaml:4  scheduler.ageing: must be at least 1s, not 0",
+    "sluice.yaml:5  scheduler.tenants.a b: this name must be 1 to 64 letters, digits or the characters _ . @ -",
+    "sluice.yaml:7  scheduler.classes.both.reservoir: takes either refresh or increase, not both",
+    "sluice.yaml:8  scheduler.classes.none.reservoir: needs either refresh or increase",
+    "sluice.yaml:9  scheduler.classes.apart.priority: must be within the class's own bounds, 0 to 4, not 8",
+  ]);
+});
+
 t.test("what is no YAML mapping is told with line and column, without quoting the text", async (t) => {
   const { cwd, refuse } = loader(t, { "sluice.yaml": "" });
   const cases: [text: string, told: RegExp][] = [

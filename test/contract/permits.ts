@@ -48,6 +48,7 @@ export function testPermits(t: Test, create: PermitsFactory): void {
     const held: Promise<Permit>[] = [];
     for (let each = 0; each < 3; each++) held.push(ask(permits, { concurrency: 2 }, granted, "m"));
     for (let each = 0; each < 3; each++) held.push(ask(permits, { model: "n", concurrency: 2 }, granted, "n"));
+    while (granted.length < 3) await settle();
     await settle();
     t.equal(granted.length, 3);
     t.ok(granted.filter((name) => name === "m").length <= 2);

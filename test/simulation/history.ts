@@ -12,7 +12,7 @@ export interface History {
 }
 
 /** In a healed world everything is final within this, a training's longest run, its back-offs and all waits for answers included. */
-const PATIENCE_MS = 3_600_000;
+const PATIENCE_MS = 1_800_000;
 /** A stop waits this long for what runs. */
 const GRACE_MS = 10_000;
 
@@ -55,9 +55,9 @@ class Theatre {
     // A submission may still be on its way to the disk.
     clock.run(plan.healedAtMs + 3_000, () => false);
     clock.run(plan.healedAtMs + PATIENCE_MS, () => this.#isAllFinal());
-    // What comes late comes soon after; that nobody waits any more is seen at the next look, every 5 s.
+    // What comes late comes soon after. That nobody waits any more is seen at the next look, every 5 s, or when a busy trainer's pause ends.
     clock.run(clock.elapsed() + 100, () => false);
-    clock.run(clock.elapsed() + 6_000, () => this.#sidecar?.catalogue.isHeld !== true);
+    clock.run(clock.elapsed() + 100_000, () => this.#sidecar?.catalogue.isHeld !== true);
     this.#world.tell({ type: "end" });
     this.#sidecar?.process.kill();
   }
@@ -146,6 +146,9 @@ class Theatre {
         return;
       case "deaf":
         server.deafen(fault.forMs);
+        return;
+      case "stranger":
+        server.trainForAnother();
         return;
       case "bad-start":
         server.isNextStartBad = true;

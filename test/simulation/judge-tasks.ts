@@ -15,6 +15,8 @@ const MOVES: Readonly<Record<Status, readonly Status[]>> = {
 
 /** A task is expired within this after its deadline while nothing hinders; slow commits are within it. */
 const EXPIRES_WITHIN_MS = 7_000;
+/** A busy model server is not asked again for so long, jitter and a slow commit included; its last word counts meanwhile. */
+const LONGEST_BACK_OFF_MS = 95_000;
 /** After the clock was set forward nobody is woken: the next look is up to 5 s away. */
 const AFTER_JUMP_MS = 12_000;
 
@@ -88,7 +90,8 @@ function judgeFailure(entry: Commit, task: KnownTask, { ledger, accuse }: Case):
     upstream_error: () =>
       heard((call) => call.heard !== null && (call.heard !== "answer" || call.status >= 400)) ||
       task.runs.some(({ end }) => end === "FAILED" || (end === "KILLED" && task.cancelledBy !== ledger.epoch)),
-    lost: () => task.training && task.fence > 0,
+    lost: () =>
+      task.training && task.fence > 0 && (mayBeTooOld(task, ledger) || task.runs.every((run) => run.isForgotten)),
     model_unavailable: () => calls.length === 0,
     internal: () => task.isDamaged || entry.t - ledger.lastDiskFault < 60_000,
   };
@@ -96,11 +99,17 @@ function judgeFailure(entry: Commit, task: KnownTask, { ledger, accuse }: Case):
     accuse(`promise 2: ${task.uuid} failed as '${reason}', which is not what happened`);
 }
 
+/** After a restart only the wall clock tells how long a run has lasted, and somebody set it. */
+function mayBeTooOld(task: KnownTask, ledger: Ledger): boolean {
+  return Number.isFinite(ledger.lastJump) && task.calls.at(-1)?.epoch !== ledger.epoch;
+}
+
 /** A moment ago is close enough: the answer takes its time to the disk. */
 function isTrainerBusy({ t, task }: Commit, ledger: Ledger): boolean {
   const { model } = ledger.tasks.get(task)!;
-  const last = ledger.lastRunEnd.get(model) ?? Number.NEGATIVE_INFINITY;
-  return ledger.ofModel(model, "running").length > 0 || t - last < 3_000;
+  const ended = ledger.lastRunEnd.get(model) ?? Number.NEGATIVE_INFINITY;
+  const busy = ledger.lastBusy.get(model) ?? Number.NEGATIVE_INFINITY;
+  return ledger.ofModel(model, "running").length > 0 || t - ended < 3_000 || t - busy < LONGEST_BACK_OFF_MS;
 }
 
 /** No waiting task outlives its deadline by more than the bound, and none that did is started. */

@@ -39,6 +39,8 @@ export interface KnownCall {
   retryAfterMs: number;
   /** What the model server really gave. */
   text: string | null;
+  /** What was heard sent the task back: no crash, stop or failing disk came in between. */
+  isSettled: boolean;
 }
 
 export interface KnownRun {
@@ -47,6 +49,9 @@ export interface KnownRun {
   readonly task: KnownTask;
   readonly attempt: number;
   end: "FINISHED" | "FAILED" | "KILLED" | "died" | null;
+  isCancelled: boolean;
+  /** Its server has died since, or was out of sight: nobody can be asked for it. */
+  isForgotten: boolean;
 }
 
 export class Ledger {
@@ -65,6 +70,8 @@ export class Ledger {
   lastHandover = Number.NEGATIVE_INFINITY;
   /** When a task of a model was `running` last, other than now. */
   readonly lastRunEnd = new Map<string, number>();
+  /** When a model said last that it is busy. */
+  readonly lastBusy = new Map<string, number>();
   readonly #hindrances = new Set<string>(["stopped"]);
   #arrived = 0;
 
@@ -119,13 +126,28 @@ export class Ledger {
         return;
       case "run-accepted": {
         const { task, attempt } = this.calls.get(entry.call)!;
-        const run: KnownRun = { id: entry.run, model: entry.model, task, attempt, end: null };
+        const run: KnownRun = {
+          id: entry.run,
+          model: entry.model,
+          task,
+          attempt,
+          end: null,
+          isCancelled: false,
+          isForgotten: false,
+        };
         this.runs.set(entry.run, run);
         task.runs.push(run);
         return;
       }
       case "run-ended":
         this.runs.get(entry.run)!.end = entry.how;
+        return;
+      case "run-cancelled":
+        this.runs.get(entry.run)!.isCancelled = true;
+        return;
+      case "server-down":
+      case "vanished":
+        for (const run of this.runs.values()) if (run.model === entry.model) run.isForgotten = true;
         return;
       case "lease":
         this.#lease(entry);
@@ -163,6 +185,9 @@ export class Ledger {
   #committed(entry: LogEntry & { type: "commit" }): void {
     const task = this.taskOf(entry);
     if (entry.from === null) task.order = ++this.#arrived;
+    const call = task.calls.at(-1);
+    if (entry.to === "pending" && call?.attempt === entry.attempt && call.heard !== null && call.epoch === this.epoch)
+      call.isSettled = call.heardAt > this.lastDiskFault;
     if (entry.from === "running") this.lastRunEnd.set(task.model, entry.t);
     task.status = entry.to;
     task.fence = entry.fence;
@@ -177,13 +202,14 @@ export class Ledger {
     if (entry.type === "sent") {
       const task = this.taskOf(entry);
       const { attempt } = entry;
-      const unheard = { heard: null, heardAt: 0, status: 0, retryAfterMs: 0, text: null };
+      const unheard = { heard: null, heardAt: 0, status: 0, retryAfterMs: 0, text: null, isSettled: false };
       const call: KnownCall = { task, attempt, epoch: entry.process, ...unheard };
       this.calls.set(entry.call, call);
       task.calls.push(call);
       return;
     }
     const call = this.calls.get(entry.call)!;
+    if (entry.type === "heard" && entry.how === "busy") this.lastBusy.set(call.task.model, entry.t);
     if (entry.type === "served") call.text = entry.text;
     else
       Object.assign(call, {

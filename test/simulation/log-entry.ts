@@ -72,6 +72,8 @@ export type Happening =
     }
   | { readonly type: "run-accepted"; readonly run: string; readonly call: number; readonly model: string }
   | { readonly type: "run-ended"; readonly run: string; readonly how: "FINISHED" | "FAILED" | "KILLED" | "died" }
+  /** The model server took a cancellation of this run. */
+  | { readonly type: "run-cancelled"; readonly run: string }
   | {
       readonly type: "lease";
       readonly process: number;

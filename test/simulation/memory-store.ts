@@ -14,7 +14,7 @@ import type {
   TaskRow,
   TaskStore,
 } from "../../sidecar/tasks/store.js";
-import { MAX_NOTE_CHARS, type Requeue } from "../../sidecar/tasks/store.js";
+import { MAX_ATTEMPTS_KEPT, MAX_NOTE_CHARS, type Requeue } from "../../sidecar/tasks/store.js";
 import { earlier, isDue, type MemoryRow, type MemoryTables } from "./memory-tables.js";
 
 export interface Disk {
@@ -83,9 +83,12 @@ export class MemoryStore implements TaskStore {
 
   list(filter: TaskFilter): { tasks: TaskRow[]; next: string | null } {
     const after = Number(filter.after ?? Number.POSITIVE_INFINITY);
-    const named = (["model", "status", "class", "tenant"] as const).filter((key) => filter[key] !== undefined);
+    const { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY } = filter;
+    const keys = ["model", "status", "class", "tenant", "task", "reason"] as const;
+    const named = keys.filter((key) => filter[key] !== undefined);
     const rows = [...this.#tables.rows.values()]
-      .filter((row) => row.seq < after && named.every((key) => row.task[key] === filter[key]))
+      .filter(({ seq, task }) => seq < after && task.createdAtMs >= sinceMs && task.createdAtMs < untilMs)
+      .filter((row) => named.every((key) => row.task[key] === filter[key]))
       .sort((one, other) => other.seq - one.seq)
       .slice(0, filter.limit);
     const last = rows.length === filter.limit ? rows.at(-1)!.seq : 0;
@@ -165,6 +168,7 @@ export class MemoryStore implements TaskStore {
       const row = this.#tables.move(uuid, attempt, "pending", change);
       if (row !== null)
         this.#endAttempt(row.task, { outcome: "requeued", cause: why?.cause ?? null, note: why?.note ?? null });
+      if (row !== null) this.#forgetOld(row.task);
       return row;
     });
   }
@@ -177,7 +181,7 @@ export class MemoryStore implements TaskStore {
         this.#endAttempt(row.task, {
           outcome: outcome.reason ?? outcome.status,
           cause: null,
-          note: outcome.errorMessage?.slice(0, MAX_NOTE_CHARS) ?? null,
+          note: outcome.errorMessage,
         });
       else {
         this.#record(uuid, {
@@ -186,7 +190,7 @@ export class MemoryStore implements TaskStore {
           endedAtMs: outcome.finishedAtMs,
           outcome: "refused",
           cause: null,
-          note: null,
+          note: "it came after the task had moved on",
         });
         this.#tables.watch.refused(uuid, attempt);
       }
@@ -294,8 +298,16 @@ export class MemoryStore implements TaskStore {
   #endAttempt(task: TaskRow, end: Pick<AttemptRecord, "outcome" | "cause" | "note">): void {
     const isOpen = (each: AttemptRecord) => each.attempt === task.attempt && each.outcome === null;
     const endedAtMs = task.finishedAtMs ?? this.#options.now();
-    const records = this.attempts(task.uuid).map((each) => (isOpen(each) ? { ...each, endedAtMs, ...end } : each));
+    const note = end.note?.slice(0, MAX_NOTE_CHARS) ?? null;
+    const records = this.attempts(task.uuid).map((each) =>
+      isOpen(each) ? { ...each, endedAtMs, ...end, note } : each,
+    );
     this.#tables.attempts.set(task.uuid, records);
+  }
+
+  #forgetOld({ uuid, attempt }: TaskRow): void {
+    const kept = this.attempts(uuid).filter((each) => each.attempt > attempt - MAX_ATTEMPTS_KEPT);
+    this.#tables.attempts.set(uuid, kept);
   }
 
   #announce(task: TaskRow): void {

@@ -11,6 +11,8 @@ export interface Reply {
   readonly status: number;
   readonly text: string;
   readonly retryAfterS: number | null;
+  /** Called when it has reached who asked. */
+  readonly onHeard?: () => void;
 }
 
 /** A request on a connection; it is answered at most once. */
@@ -29,15 +31,14 @@ interface Run {
   readonly id: string;
   readonly name: string;
   readonly startedAtMs: number;
+  /** Somebody trains there past us: nothing of it is told. */
+  readonly isStrange: boolean;
   endedAtMs: number | null;
   status: "RUNNING" | "FINISHED" | "FAILED" | "KILLED";
 }
 
 type Bad = "slow" | "never" | "cut" | "cut-late" | "protocol" | 400 | 408 | 429 | 500 | 502 | 503;
 const BAD: readonly Bad[] = ["slow", "never", "cut", "cut-late", "protocol", 400, 408, 429, 429, 500, 502, 503];
-
-/** By then a good health check has reached whoever asked. */
-const HEARD_WITHIN_MS = 20;
 
 export class SimulatedServer {
   readonly name: string;
@@ -47,7 +48,7 @@ export class SimulatedServer {
   onExit: ((cause: string) => void) | null = null;
   /** The next start goes wrong. */
   isNextStartBad = false;
-  /** It has said that it is ready, in its present life. */
+  /** Somebody has heard from it that it is ready, in its present life. */
   wasReady = false;
   readonly #world: World;
   readonly #open = new Set<Request>();
@@ -91,7 +92,7 @@ export class SimulatedServer {
     this.#state = "down";
     this.#unheard = [];
     this.#world.tell({ type: "server-down", model: this.name });
-    if (this.#active !== null) this.#world.tell({ type: "run-ended", run: this.#active.id, how: "died" });
+    if (this.#active !== null) this.#tellEnd(this.#active, "died");
     this.#active = null;
     this.#runs.clear();
     for (const request of [...this.#open]) this.#answer(request, plain("cut"));
@@ -111,13 +112,13 @@ export class SimulatedServer {
     this.#listen();
   }
 
-  health(request: Request): void {
+  health(path: string, request: Request): void {
     this.#meet(request, () => {
-      if (this.#state === "up")
-        this.#later(HEARD_WITHIN_MS, () => {
-          this.wasReady = true;
-        });
-      this.#answer(request, status(this.#state === "up" ? 200 : 503));
+      const life = this.#life;
+      const onHeard = () => {
+        if (path === "/readyz" && this.#state === "up" && life === this.#life) this.wasReady = true;
+      };
+      this.#answer(request, this.#state === "up" ? { ...status(200), onHeard } : status(503));
     });
   }
 
@@ -135,7 +136,10 @@ export class SimulatedServer {
   cancelRun(request: Request): void {
     this.#meet(request, () => {
       const run = this.#active;
-      if (run !== null) this.#later(this.#world.random.whole(10, 3_000), () => this.#end(run, "KILLED"));
+      if (run !== null) {
+        if (!run.isStrange) this.#world.tell({ type: "run-cancelled", run: run.id });
+        this.#later(this.#world.random.whole(10, 3_000), () => this.#end(run, "KILLED"));
+      }
       this.#answer(request, status(run === null ? 404 : 202));
     });
   }
@@ -217,9 +221,18 @@ export class SimulatedServer {
     );
   }
 
+  /** A client trains at the server itself, past us. */
+  trainForAnother(): void {
+    if (this.#state !== "up" || this.#active !== null || !this.#canHear()) return;
+    const { random, clock } = this.#world;
+    const run: Run = { ...blank(clock.now()), id: "run-strange", name: "strange", isStrange: true };
+    this.#active = run;
+    this.#later(random.pick([2_000, 20_000, 60_000]), () => this.#end(run, "FINISHED"));
+  }
+
   #begin(call: number, name: string): Run {
     const { random, clock } = this.#world;
-    const run: Run = { id: `run-${call}`, name, startedAtMs: clock.now(), endedAtMs: null, status: "RUNNING" };
+    const run: Run = { ...blank(clock.now()), id: `run-${call}`, name, isStrange: false };
     this.#runs.set(name, run);
     this.#active = run;
     this.#world.tell({ type: "run-accepted", run: run.id, call, model: this.name });
@@ -234,8 +247,12 @@ export class SimulatedServer {
     run.status = how;
     run.endedAtMs = this.#world.clock.now();
     if (this.#active === run) this.#active = null;
-    this.#world.tell({ type: "run-ended", run: run.id, how });
+    this.#tellEnd(run, how);
     this.#listen();
+  }
+
+  #tellEnd({ id, isStrange }: Run, how: "FINISHED" | "FAILED" | "KILLED" | "died"): void {
+    if (!isStrange) this.#world.tell({ type: "run-ended", run: id, how });
   }
 
   #draw(): Bad | null {
@@ -260,6 +277,10 @@ export class SimulatedServer {
       if (life === this.#life) action();
     });
   }
+}
+
+function blank(startedAtMs: number): Pick<Run, "startedAtMs" | "endedAtMs" | "status"> {
+  return { startedAtMs, endedAtMs: null, status: "RUNNING" };
 }
 
 function status(code: number): Reply {

@@ -45,7 +45,13 @@ t.test("the checker rejects every planted fault", { jobs: AT_A_TIME }, async (t)
     t.test(mutant.name, async (t) => {
       const dir = join(CACHE, String(at));
       plant(mutant, dir);
-      const { failed, histories, told } = await runHistories(dir, ["--count", String(HISTORIES), "--first"]);
+      const { failed, histories, told } = await runHistories(dir, [
+        "--from",
+        String(mutant.from ?? 1),
+        "--count",
+        String(HISTORIES),
+        "--first",
+      ]);
       t.not(failed.length, 0, `it lived through ${histories} histories`);
       t.comment(`${histories} histories: ${told[0]}`);
     });

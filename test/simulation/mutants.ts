@@ -8,20 +8,28 @@ export interface Mutant {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** A seed that shows it, where it is a rare one. Default: the first. */
+  readonly from?: number;
 }
 
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "a training is sent again after its connection was cut",
     file: "scheduler/retry",
-    find: "cut: { attempts: 3, firstMs: 2_000, maxMs: 2_000, notAccepted: false }",
-    replace: "cut: { attempts: 3, firstMs: 2_000, maxMs: 2_000, notAccepted: true }",
+    find: "return trouble.sent;",
+    replace: "return false;",
   },
   {
     name: "failures are tried again without end",
     file: "scheduler/retry",
-    find: "attempt >= rule.attempts",
+    find: "times >= rule.times",
     replace: "false",
+  },
+  {
+    name: "what a model server rejects is sent again",
+    file: "scheduler/retry",
+    find: '"timeout" : null;',
+    replace: '"timeout" : "bad_gateway";',
   },
   {
     name: "pauses and Retry-After are ignored",
@@ -32,44 +40,94 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a training that a crash interrupted is sent again",
     file: "scheduler/attempt",
-    find: "await resumeUnsure(task, signal);",
-    replace: "await requeue(task, 0, null, signal);",
+    find: "return trainings.lookFor(task, lost(UNKNOWN_AFTER_CRASH), signal);",
+    replace: "return settler.requeue(task, 0, CRASHED, signal);",
   },
   {
     name: "an answer is written without its attempt's fence",
-    file: "scheduler/attempt",
+    file: "scheduler/settle",
     find: "store.finish(task.uuid, task.attempt, outcome)",
     replace: "store.finish(task.uuid, store.get(task.uuid).attempt, outcome)",
   },
   {
     name: "an error of the model server counts as success",
-    file: "scheduler/attempt",
+    file: "scheduler/outcome",
     find: "if (answer.status < 400)",
     replace: "if (answer.status < 600)",
   },
   {
     name: "a training's result is not stored before it is final",
-    file: "scheduler/attempt",
-    find: "await persist(task, signal, () => storeBytes(blobs, bytes))",
+    file: "scheduler/training-attempt",
+    find: "await settler.persist(task, signal, () => storeBytes(blobs, bytes))",
     replace: '{ kind: "blob", key: "not yet", size: bytes.length, sha256: "" }',
   },
   {
     name: "a training gives its slot back when it is accepted",
     file: "scheduler/attempt",
-    find: "permit.releaseCall();",
-    replace: "permit.release();",
+    find: "permit.releaseCall();\n            return trainings.accept(",
+    replace: "permit.release();\n            return trainings.accept(",
   },
   {
     name: "a running task's lease is given back at once",
     file: "scheduler/attempt",
-    find: "observer.scheduled(task);",
-    replace: "observer.scheduled(task); release();",
+    find: "await work();",
+    replace: "release(); await work();",
   },
   {
     name: "a cancelled training ends as a failure",
-    file: "scheduler/attempt",
-    find: "cancelled.has(task.uuid)",
+    file: "scheduler/training-attempt",
+    find: "isCancelAsked: cancellations.isAsked(task)",
+    replace: "isCancelAsked: false",
+  },
+  {
+    name: "a cancellation is said to be accepted and was not passed on",
+    file: "scheduler/cancel-training",
+    find: "await send(task, url)",
+    replace: '{ accepted: true, message: "", isCertain: true }',
+  },
+  {
+    name: "a busy trainer is asked again at once",
+    file: "scheduler/training-attempt",
+    find: 'decideRetry({ kind: "busy" }, times, false, Math.random())',
+    replace: "100",
+  },
+  {
+    name: "a task that may wait for a busy trainer is refused like a held one",
+    file: "scheduler/busy",
+    find: 'task.mode === "held"',
+    replace: "true",
+  },
+  {
+    name: "a training whose answer was lost is not looked for",
+    file: "scheduler/training",
+    find: "return look.run;",
+    replace: "return null;",
+  },
+  {
+    name: "a run whose server is gone is waited for like one that is silent",
+    file: "scheduler/run-patience",
+    find: "nowMs - goneSinceMs >= lostAfterMs",
     replace: "false",
+  },
+  {
+    name: "a run that a former process marked as running is followed by nobody",
+    file: "scheduler/training-attempt",
+    find: "await settler.persist(task, signal, write);",
+    replace: "if (!(await settler.persist(task, signal, write))) return;",
+    from: 7_424,
+  },
+  {
+    name: "how long a run has lasted is asked of a clock that may be set",
+    file: "scheduler/training-attempt",
+    find: "await follow(now, 0, signal);",
+    replace: "await follow(now, Math.max(0, clock.now() - (await attemptStartMs(task, signal))), signal);",
+    from: 19_243,
+  },
+  {
+    name: "a silent server's run is given up like one that is gone",
+    file: "scheduler/run-patience",
+    find: "Math.max(MUTED_AFTER_MS, lostAfterMs)",
+    replace: "lostAfterMs",
   },
   {
     name: "deadlines are not looked at",
@@ -98,7 +156,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a store that fails is asked again at once",
     file: "scheduler/dispatch",
-    find: "await clock.sleep(STORE_PAUSE_MS, abort.signal);",
+    find: "pausedUntilMs = clock.elapsed() + STORE_PAUSE_MS;",
     replace: "",
   },
   {
@@ -106,6 +164,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "scheduler/dispatch",
     find: "laneOf(each.model, each.class);",
     replace: ";",
+    from: 28_625,
   },
   {
     name: "what a crash left is not taken up",
@@ -142,6 +201,14 @@ export const MUTANTS: readonly Mutant[] = [
     file: "models/reachability",
     find: "LONGEST_SILENCE_MS = 3_600_000",
     replace: "LONGEST_SILENCE_MS = 60_000",
+    from: 9_733,
+  },
+  {
+    name: "how long a start takes is asked of a clock that may be set",
+    file: "models/server",
+    find: "advance(before, event, this.#options.clock.elapsed()",
+    replace: "advance(before, event, this.#options.clock.now()",
+    from: 100_687,
   },
   {
     name: "a stop is not called off for those who wait",

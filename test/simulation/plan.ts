@@ -39,7 +39,7 @@ export type Fault =
     }
   | { readonly kind: "die"; readonly atMs: number; readonly model: string; readonly downMs: number }
   | { readonly kind: "deaf"; readonly atMs: number; readonly model: string; readonly forMs: number }
-  | { readonly kind: "drain" | "bad-start"; readonly atMs: number; readonly model: string }
+  | { readonly kind: "drain" | "bad-start" | "stranger"; readonly atMs: number; readonly model: string }
   | { readonly kind: "vanish"; readonly atMs: number; readonly model: string; readonly forMs: number }
   | { readonly kind: "cancel"; readonly atMs: number; readonly task: number }
   | { readonly kind: "damage"; readonly atMs: number; readonly task: number };
@@ -80,7 +80,7 @@ export function makePlan(random: Random): Plan {
   );
   const healedAtMs = spanMs + random.pick([0, 5_000, 30_000]);
   const faults = isCalm ? planCalm(random, count, spanMs) : planFaults(random, { models, count, untilMs: healedAtMs });
-  return {
+  const plan: Plan = {
     maxConcurrentTasks: random.whole(1, 4),
     ageingMs: random.pick([1_000, 10_000, 60_000]),
     weights: random.chance(0.2) ? { a: 3 } : {},
@@ -92,6 +92,8 @@ export function makePlan(random: Random): Plan {
     faults,
     healedAtMs,
   };
+  // Drawn last, so that the histories without are what they were before there were any.
+  return random.chance(trainings / 2) ? { ...plan, faults: [...faults, planStranger(random, plan)] } : plan;
 }
 
 function planModel(random: Random, name: string): PlannedModel {
@@ -130,6 +132,14 @@ function planTask({ random, models, spanMs, deadlines, tenants, trainings }: Tas
     idempotencyKey: random.chance(0.1) ? random.pick(["k1", "k2"]) : null,
     bytes: random.chance(0.2) ? 200 : 10,
   };
+}
+
+/** Often about when a training arrives: it shall find the trainer busy. */
+function planStranger(random: Random, { models, tasks, healedAtMs }: Plan): Fault {
+  const training = tasks.find(({ task }) => task === "train_supervised");
+  if (training === undefined || random.chance(0.3))
+    return { kind: "stranger", atMs: random.next() * healedAtMs, model: random.pick(models).name };
+  return { kind: "stranger", atMs: Math.max(0, training.atMs - random.whole(1, 3_000)), model: training.model };
 }
 
 function planCalm(random: Random, count: number, spanMs: number): Fault[] {

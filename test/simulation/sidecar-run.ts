@@ -63,6 +63,7 @@ export class SidecarRun {
       caller: simulateCaller(network, this.#blobs),
       http,
       trackingUri: () => "http://tracker.test",
+      followBounds: () => ({ lostAfterMs: 60_000, limitMs: 7_200_000 }),
     });
     const maxConcurrentTasks = plan.maxConcurrentTasks;
     this.#dispatcher = createDispatcher({

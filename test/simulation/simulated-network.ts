@@ -20,6 +20,10 @@ export interface Network {
   readonly servers: ReadonlyMap<string, SimulatedServer>;
 }
 
+function serverAt({ servers }: Network, url: string): SimulatedServer {
+  return servers.get(url.slice("http://".length))!;
+}
+
 interface Bounds {
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
@@ -32,7 +36,9 @@ function exchange(
   send: (request: Request) => void,
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
+    let isOver = false;
     const end = () => {
+      isOver = true;
       cancel();
       signal?.removeEventListener("abort", abort);
     };
@@ -41,7 +47,9 @@ function exchange(
       reject(signal!.reason);
     };
     const settle = (reply: Reply) => {
+      if (isOver) return;
       end();
+      reply.onHeard?.();
       resolve(reply);
     };
     const cancel = process.after(timeoutMs, () => {
@@ -58,7 +66,7 @@ export function simulateCaller(network: Network, blobs: MemoryBlobs): Caller {
     async call(task, payload, baseUrl, signal) {
       signal.throwIfAborted();
       refuseDamaged(world, payload);
-      const server = network.servers.get(new URL(baseUrl).hostname)!;
+      const server = serverAt(network, baseUrl);
       const call = world.nextCall();
       const startedAtMs = process.clock.elapsed();
       const runName = isTraining(task.task) ? runNameOf(task) : null;
@@ -97,7 +105,7 @@ const CODES: Readonly<Record<Exclude<Heard, "answer" | "busy">, string>> = {
 export function simulateHttp(network: Network): HttpClient {
   return {
     async call(call) {
-      const server = network.servers.get(new URL(call.origin).hostname)!;
+      const server = serverAt(network, call.origin);
       const bounds = { timeoutMs: call.headersTimeoutMs ?? 30_000, signal: call.signal };
       call.signal?.throwIfAborted();
       const reply = await exchange(network, bounds, (request) => ask(server, call, request));
@@ -112,10 +120,17 @@ function ask(server: SimulatedServer, { path }: HttpCall, request: Request): voi
   if (path.startsWith("/train_eval_info")) server.runInfo(decodeURIComponent(path.split("=")[1]!), request);
   else if (path.startsWith("/train_eval_metrics")) server.metrics(request);
   else if (path.startsWith("/cancel_training")) server.cancelRun(request);
-  else server.health(request);
+  else server.health(path, request);
 }
 
 function httpAnswer({ status, text }: Reply): HttpAnswer {
-  const body = { text: async () => text, json: async () => JSON.parse(text), dump: async () => {} };
+  const body = {
+    text: async () => text,
+    json: async () => JSON.parse(text),
+    dump: async () => {},
+    async *[Symbol.asyncIterator]() {
+      yield Buffer.from(text);
+    },
+  };
   return { status, headers: {}, body: body as unknown as HttpAnswer["body"] };
 }

@@ -18,17 +18,18 @@ function startGate(t: Test, options: { ageingMs?: number; maxWaiting?: number; t
     ageingMs: () => options.ageingMs ?? 60_000,
     taskUrgency: () => options.taskUrgency ?? Number.POSITIVE_INFINITY,
     priorityOf: (_class, asked) => asked ?? 5,
+    weightOf: () => 1,
     startTimeoutMs: () => 1_000,
     maxWaiting: () => options.maxWaiting ?? 100,
   });
   const order: number[] = [];
-  const enter = async (priority: number, signal = new AbortController().signal) => {
-    const request = { model: "m", class: "batch", priority, tenant: null, requestId: `${priority}` };
+  const enter = async (priority: number, signal = new AbortController().signal, tenant: string | null = null) => {
+    const request = { model: "m", class: "batch", priority, tenant, requestId: `${priority}` };
     const release = await gate.acquire(request, signal);
     order.push(priority);
     return release;
   };
-  return { gate, enter, order };
+  return { gate, permits, enter, order };
 }
 
 t.test("the urgent one is let in before those that came earlier", async (t) => {
@@ -84,4 +85,54 @@ t.test("the bound on those that wait refuses the next with when to come back", a
   await t.rejects(enter(5), { code: "QUEUE_FULL", retryAfterMs: Number });
   release();
   (await waiting)();
+});
+
+t.test("a crowd of gated requests lets a task in between, and not only after all of them", async (t) => {
+  const { permits, enter, order } = startGate(t);
+  const release = await enter(5);
+  const crowd = Array.from({ length: 50 }, () => enter(5).then((leave) => leave()));
+  await systemClock.sleep(20);
+  const ofTask = permits.request({ model: "m", class: "batch", priority: 5, training: false, concurrency: 1 });
+  release();
+  const permit = await ofTask;
+  t.ok(order.length <= 3, `${order.length} of 51 passed first`);
+  permit.release();
+  await Promise.all(crowd);
+});
+
+t.test("a tenant's one request passes beside another tenant's crowd", async (t) => {
+  const { enter } = startGate(t);
+  const release = await enter(5);
+  const passed: string[] = [];
+  const from = async (tenant: string) => {
+    const leave = await enter(5, undefined, tenant);
+    passed.push(tenant);
+    leave();
+  };
+  const all = Array.from({ length: 50 }, () => from("flood"));
+  await systemClock.sleep(20);
+  all.push(from("single"));
+  await systemClock.sleep(20);
+  release();
+  await Promise.all(all);
+  t.ok(passed.indexOf("single") <= 1, `${passed.indexOf("single")} passed before it`);
+});
+
+t.test("a crowd that hangs up leaves its turns to those who come after it", async (t) => {
+  const { enter } = startGate(t);
+  const release = await enter(5);
+  const gone = new AbortController();
+  const crowd = Array.from({ length: 20 }, () => enter(5, gone.signal, "flood"));
+  await systemClock.sleep(20);
+  gone.abort(new Error("hung up"));
+  for (const each of crowd) await t.rejects(each, { message: "hung up" });
+  const passed: string[] = [];
+  const all = ["flood", "other", "other"].map(async (tenant) => {
+    const leave = await enter(5, undefined, tenant);
+    passed.push(tenant);
+    leave();
+  });
+  release();
+  await Promise.all(all);
+  t.same(passed, ["flood", "other", "other"]);
 });

@@ -41,6 +41,8 @@ t.test("what speaks of the connection to us is not kept for the caller", async (
       "timeout=5",
       "X-Request-Id",
       "theirs",
+      "Sluice-Task-Id",
+      "theirs",
     ]);
     res.write("a");
     res.end("b");
@@ -50,3 +52,23 @@ t.test("what speaks of the connection to us is not kept for the caller", async (
   const names = headers.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
   t.same(names, ["date"]);
 });
+
+function manyHeaders(kib: number): http.RequestListener {
+  return (_req, res) => {
+    for (let each = 0; each < kib; each++) res.setHeader(`x-${each}`, "h".repeat(1_000));
+    res.end("the answer");
+  };
+}
+
+t.test("an answer with a head of 60 KiB is kept, as on the light path", async (t) => {
+  const result = await callOnce(t, manyHeaders(60));
+  t.match(result, { kind: "answer", answer: { status: 200 } });
+  t.ok(result.kind === "answer" && result.answer.headers.includes("x-59"));
+});
+
+t.test(
+  "a larger head is no valid answer, and not taken for a broken connection that is worth another try",
+  async (t) => {
+    t.match(await callOnce(t, manyHeaders(70)), { kind: "failure", failure: "protocol" });
+  },
+);

@@ -75,7 +75,10 @@ function rig(
       return () => listeners.delete(listener);
     },
   };
-  const sources = new RunSources({ http: client, mlflow: tracker, catalogue, knockTimeoutMs: 100 }, key);
+  const sources = new RunSources(
+    { http: client, mlflow: tracker, catalogue, clock: systemClock, knockTimeoutMs: 100 },
+    key,
+  );
   const over = new AbortController();
   let bounds: FollowBounds = { lostAfterMs: 400, limitMs: null };
   const options = { sources, clock: systemClock, bounds: () => bounds, signal: over.signal };
