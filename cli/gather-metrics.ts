@@ -113,7 +113,7 @@ export class MetricsGatherer {
 }
 
 /** Joins Prometheus texts so that a family named in several of them stands once, with all its samples. */
-export function joinMetrics(texts: readonly string[]): string {
+function joinMetrics(texts: readonly string[]): string {
   const families = new Map<string, string[]>();
   for (const text of texts) {
     let lines: string[] = [];

@@ -196,7 +196,7 @@ function childEnvironment(wasReady: boolean): NodeJS.ProcessEnv {
 }
 
 /** The port in what a proxy says of its address: `host:port`, a URL, or Node's own object. */
-export function portOf(address: ReadyMessage["address"]): number {
+function portOf(address: ReadyMessage["address"]): number {
   if (typeof address === "object") return address.port;
   const port = Number(/:(\d+)\/?$/.exec(address ?? "")?.[1]);
   if (!Number.isInteger(port)) throw new Error(`a proxy named no port in its address '${address}'`);

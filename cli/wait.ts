@@ -96,7 +96,7 @@ export function showTask(client: SluiceClient, id: string, signal?: AbortSignal)
   return client.json<TaskDetail>({ path, ...(signal === undefined ? {} : { signal }) });
 }
 
-export function describeEvent(event: TaskEvent): string {
+function describeEvent(event: TaskEvent): string {
   if (event.status !== "pending")
     return { scheduled: "Running", running: "Training", succeeded: "Done", failed: "Failed" }[event.status];
   const before =

@@ -15,7 +15,7 @@ export async function welcome(url: string, socketPath: string): Promise<void> {
   (process.stdout.isTTY ? process.stdout : process.stderr).write(text);
 }
 
-export function describeService(url: string, models: ModelLists | null): string {
+function describeService(url: string, models: ModelLists | null): string {
   const running = (models?.running ?? []).map((each) => each.name);
   const onDemand = (models?.on_demand ?? []).map((each) => `${each.name} (starts at its first request)`);
   const all = [...running, ...onDemand];

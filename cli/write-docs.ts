@@ -11,7 +11,7 @@ export const GENERATED_FILES: ReadonlyMap<string, () => string> = new Map([
   ["docs/errors.md", renderErrors],
 ]);
 
-export function writeDocs(root: string): void {
+function writeDocs(root: string): void {
   for (const [file, render] of GENERATED_FILES) {
     mkdirSync(dirname(join(root, file)), { recursive: true });
     writeFileSync(join(root, file), render());

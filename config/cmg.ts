@@ -42,7 +42,7 @@ export function readCmgFile(path: string | null, display: (path: string) => stri
 }
 
 /** CMG's JSON, with comments and trailing commas. What it would ignore is ignored here too, with a warning. */
-export function layerOfCmgText(text: string, shown: string): Layer {
+function layerOfCmgText(text: string, shown: string): Layer {
   const parsed = parseText(blankComments(text));
   const origin = (line: number | undefined, column?: number): Origin => ({
     source: "file",

@@ -27,7 +27,7 @@ export const MASK = "***";
 const LONGEST_SHOWN = 80;
 
 /** A value for showing: secrets and URL credentials masked, long texts cut, lists and mappings only named. */
-export function maskedValue(path: readonly (string | number)[], value: unknown): string | undefined {
+function maskedValue(path: readonly (string | number)[], value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (isSecret(path)) return MASK;
   if (Array.isArray(value)) return `a list of ${value.length}`;

@@ -135,7 +135,7 @@ function readSluiceFile(options: LoadOptions, variables: Variables): { path: str
 }
 
 /** A YAML or JSON text as a layer, each value with its line. */
-export function layerOfFile(text: string, shown: string): Layer {
+function layerOfFile(text: string, shown: string): Layer {
   const parsed = parseText(text);
   const at = (line: number, column: number): Origin => ({ source: "file", where: `${shown}:${line}:${column}`, line });
   if (parsed.problems.length > 0) {
@@ -149,7 +149,7 @@ export function layerOfFile(text: string, shown: string): Layer {
   return { ...layer, warnings: [...layer.warnings, ...warnings] };
 }
 
-export function originsIn(parsed: ParsedText, shown: string): (path: Path) => Origin {
+function originsIn(parsed: ParsedText, shown: string): (path: Path) => Origin {
   return (path) => {
     const line = parsed.locate(path)?.line;
     return line === undefined ? { source: "file", where: shown } : { source: "file", where: `${shown}:${line}`, line };

@@ -47,7 +47,7 @@ function routeOf(entry: ModelEntry): Route {
 }
 
 /** What is served before the sidecar has spoken: the configured static models as if they were ready. */
-export function startingSnapshot(config: Config): RouteSnapshot {
+function startingSnapshot(config: Config): RouteSnapshot {
   const models = config.discovery.static.map(
     (each): ModelEntry => ({
       name: each.name,

@@ -7,7 +7,7 @@ const LINGER_MAX_BYTES = 256 * 1024;
 const LINGER_MS = 2_000;
 
 /** The flat header block and body of an error; shared by answers through node's HTTP server and raw ones. */
-export function errorAnswer(error: SluiceError, requestId: string): { headers: string[]; body: Buffer } {
+function errorAnswer(error: SluiceError, requestId: string): { headers: string[]; body: Buffer } {
   const body = Buffer.from(JSON.stringify(errorEnvelope(error, requestId)));
   const headers = [
     "content-type",

@@ -3,7 +3,7 @@ import type { CallbackOutcome } from "../tasks/upkeep-store.js";
 
 const FIRST_DELAY_MS = 5_000;
 /** Longest pause between two deliveries, before jitter. */
-export const MAX_DELAY_MS = 3_600_000;
+const MAX_DELAY_MS = 3_600_000;
 /** The last of them is sent about 24 hours after the first. */
 export const MAX_DELIVERIES = 34;
 /** Up to this share is taken off or put on, so that a receiver that comes back is not met by all at once. */

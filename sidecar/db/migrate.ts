@@ -53,7 +53,7 @@ export function migrate(db: Database, folder: string = MIGRATIONS_FOLDER): strin
 }
 
 /** The migration to run now, or null when the database is up to date. Pure. */
-export function planNext(migrations: readonly Migration[], ledger: readonly LedgerRow[]): Migration | null {
+function planNext(migrations: readonly Migration[], ledger: readonly LedgerRow[]): Migration | null {
   for (const row of ledger) {
     const file = migrations.find((each) => each.number === row.number);
     if (file === undefined) {

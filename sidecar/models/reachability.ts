@@ -7,7 +7,7 @@
  * - `silent`: no answer within the bound, or a connection that broke
  * - `refused`: nothing listens on its port
  */
-export const CHECK_OUTCOMES = ["ready", "unready", "silent", "refused"] as const;
+const CHECK_OUTCOMES = ["ready", "unready", "silent", "refused"] as const;
 export type CheckOutcome = (typeof CHECK_OUTCOMES)[number];
 
 /** What must be remembered between two checks of a ready server. */
@@ -21,7 +21,7 @@ export interface Health {
 export const WELL: Health = { refusals: 0, unwellSince: null };
 
 /** So many refused connections in a row make a server unreachable. */
-export const REFUSALS_TO_UNREACHABLE = 3;
+const REFUSALS_TO_UNREACHABLE = 3;
 
 /**
  * A server that works on a blocking route answers nothing at all, its health check included, for as long as its generation may

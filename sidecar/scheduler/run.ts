@@ -186,7 +186,7 @@ const REFUSED_CODES = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
-export function failureOf(error: Error): CallFailure {
+function failureOf(error: Error): CallFailure {
   const code = String((error as { code?: unknown }).code ?? "");
   if (REFUSED_CODES.has(code)) return "refused";
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "timeout";
@@ -201,7 +201,7 @@ async function openPayload(blobs: BlobStore, payload: StoredBody): Promise<Buffe
 }
 
 /** The path for the model server; with `forceTrackingId` the task's id stands in for any `tracking_id` the client sent. */
-export function upstreamPath(task: Pick<TaskRow, "path" | "uuid" | "forceTrackingId">): string {
+function upstreamPath(task: Pick<TaskRow, "path" | "uuid" | "forceTrackingId">): string {
   if (!task.forceTrackingId) return task.path;
   const { path, parameters } = splitQuery(task.path);
   const kept = parameters.filter((each) => !isTrackingId(each));

@@ -68,7 +68,7 @@ export interface AnswerRecord {
 }
 
 /** An inline body's bytes are copied into a buffer of their own: it can be handed to another thread without its neighbours. */
-export function bodyColumns(body: StoredBody): BodyColumns {
+function bodyColumns(body: StoredBody): BodyColumns {
   return body.kind === "blob"
     ? { key: body.key, size: body.size, sha256: body.sha256, bytes: null }
     : { key: null, size: body.bytes.byteLength, sha256: body.sha256, bytes: new Uint8Array(body.bytes) };

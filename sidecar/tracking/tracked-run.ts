@@ -1,6 +1,6 @@
 /** A run as MLflow keeps it, whoever tells of it: MLflow's REST API 2.0 or a model server's `train_eval_info`. Pure. */
 
-export const RUN_STATUSES = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"] as const;
+const RUN_STATUSES = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
 
 export interface TrackedRun {

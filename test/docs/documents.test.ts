@@ -16,6 +16,7 @@ const DOCUMENTS = [
   "CHANGELOG.md",
   "docs/cli.md",
   "docs/tasks.md",
+  "docs/training.md",
   "docs/webhooks.md",
 ];
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");

@@ -1,5 +1,4 @@
 /** The README's own commands, as a stranger would type them, on a port and in a folder of their own. */
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import { RunningServe } from "../cli/programs/running-serve.js";
 import { commandLines } from "./fences.js";
+import { type Ended, runScript } from "./shell.js";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const MAIN = join(ROOT, "dist/cli/main.js");
@@ -16,23 +16,11 @@ const lines = commandLines(readFileSync(join(ROOT, "README.md"), "utf8"));
 const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: Record<string, string> };
 
 /** Runs a line in a shell in the repository, as it stands but for the port. */
-function type(line: string, port: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn("sh", ["-c", line.replaceAll("localhost:8888", `localhost:${port}`)], {
-      cwd: ROOT,
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, SLUICE_URL: `http://localhost:${port}` },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const timer = setTimeout(() => child.kill("SIGKILL"), COMMAND_BOUND_MS);
-    let stdout = "";
-    let stderr = "";
-    child.stdout.on("data", (chunk) => (stdout += chunk));
-    child.stderr.on("data", (chunk) => (stderr += chunk));
-    child.once("error", reject);
-    child.once("close", (code) => {
-      clearTimeout(timer);
-      resolve({ code, stdout, stderr });
-    });
+function type(line: string, port: string): Promise<Ended> {
+  return runScript("sh", line.replaceAll("localhost:8888", `localhost:${port}`), {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, SLUICE_URL: `http://localhost:${port}` },
+    boundMs: COMMAND_BOUND_MS,
   });
 }
 

@@ -1,5 +1,4 @@
 /** docs/tasks.md: its commands, in its order, as somebody would type them. */
-import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +8,7 @@ import { WAIT_CODES } from "../../core/contract/tasks.js";
 import { startGazetteer } from "../helpers/gazetteer.js";
 import { startSluice } from "../helpers/sluice.js";
 import { commandLines } from "./fences.js";
+import { runScript } from "./shell.js";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const page = readFileSync(join(ROOT, "docs/tasks.md"), "utf8");
@@ -32,22 +32,6 @@ function scriptOf(modelPid: number): string {
   return script;
 }
 
-function bash(script: string, cwd: string, env: Record<string, string>) {
-  return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve, reject) => {
-    const child = spawn("bash", ["-c", script], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
-    const timer = setTimeout(() => child.kill("SIGKILL"), BOUND_MS);
-    let stdout = "";
-    let stderr = "";
-    child.stdout.on("data", (chunk) => (stdout += chunk));
-    child.stderr.on("data", (chunk) => (stderr += chunk));
-    child.once("error", reject);
-    child.once("close", (code) => {
-      clearTimeout(timer);
-      resolve({ code, stdout, stderr });
-    });
-  });
-}
-
 t.test("the page's commands do what it says, one after the other", async (t) => {
   const model = await startGazetteer(t);
   t.teardown(() => model.kill("SIGCONT"));
@@ -57,13 +41,14 @@ t.test("the page's commands do what it says, one after the other", async (t) => 
   writeFileSync(join(dir, "bin", "sluice"), `#!/bin/sh\nexec "${process.execPath}" "${ROOT}dist/cli/main.js" "$@"\n`);
   chmodSync(join(dir, "bin", "sluice"), 0o755);
   const script = scriptOf(model.pid).replaceAll("localhost:8888", new URL(sluice.url).host);
-  const ended = await bash(script, dir, {
+  const env = {
     PATH: `${join(dir, "bin")}${delimiter}${process.env.PATH}`,
     HOME: dir,
     SLUICE_URL: sluice.url,
     SLUICE_CONFIG: sluice.configFile,
     SLUICE_DATA_DIR: sluice.dataDir,
-  });
+  };
+  const ended = await runScript("bash", script, { cwd: dir, env, boundMs: BOUND_MS });
   t.equal(ended.code, 0, `${ended.stdout.slice(-2_000)}${ended.stderr}`);
 
   const told = new Map(

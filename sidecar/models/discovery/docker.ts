@@ -15,7 +15,7 @@ import type { FoundServer } from "../watched-servers.js";
 import { type ContainerRow, describeContainers } from "./containers.js";
 
 /** Between two whole lists, and between two looks for a daemon that `auto` has not found yet. */
-export const RECONCILE_MS = 30_000;
+const RECONCILE_MS = 30_000;
 const FIRST_RETRY_MS = 250;
 const SLOWEST_RETRY_MS = 10_000;
 /** Bound on one answer of the daemon. */

@@ -32,7 +32,7 @@ import {
 import { openServerLog, rotateServerLog } from "./server-log.js";
 
 /** From SIGTERM to SIGKILL. */
-export const STOP_GRACE_MS = 10_000;
+const STOP_GRACE_MS = 10_000;
 /** How often a process that is not our child is looked at. */
 const WATCH_MS = 500;
 const ROTATE_MS = 5_000;

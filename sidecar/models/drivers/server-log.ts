@@ -8,7 +8,7 @@ import { copyFile, mkdir, open, rename, stat, truncate } from "node:fs/promises"
 import { join } from "node:path";
 
 /** Size above which the file is moved on. */
-export const MAX_LOG_BYTES = 10 * 2 ** 20;
+const MAX_LOG_BYTES = 10 * 2 ** 20;
 
 const FILE = "server.log";
 

@@ -16,6 +16,8 @@ import type { ModelCatalogue } from "../../../sidecar/models/catalogue.js";
 import { createForecast } from "../../../sidecar/scheduler/forecast.js";
 import { createPermits } from "../../../sidecar/scheduler/limiter.js";
 import { createWhy } from "../../../sidecar/scheduler/why.js";
+import { queueBoundsOf } from "../../../sidecar/settings.js";
+import { submissionOf } from "../../helpers/sidecar.js";
 import { openRig, quiet } from "../tasks/store-rig.js";
 
 export const GAZETTEER: ModelEntry = {
@@ -53,31 +55,13 @@ export function oneModel() {
 }
 
 export function submission(change: Partial<Submission> = {}): Submission {
-  return {
-    uuid: randomUUID(),
-    model: "gazetteer",
-    task: "process",
-    method: "POST",
-    path: "/process",
-    headers: ["Content-Type", "text/plain"],
-    class: "interactive",
-    priority: null,
-    tenant: null,
-    deadlineMs: null,
-    mode: "held",
-    requestId: "request-7",
-    source: "ip=127.0.0.1; ua=N/A",
-    idempotencyKey: null,
-    callback: null,
-    forceTrackingId: false,
-    ...change,
-  };
+  const held = { model: "gazetteer", mode: "held", requestId: "request-7", source: "ip=127.0.0.1; ua=N/A" } as const;
+  return submissionOf({ uuid: randomUUID(), ...held, ...change });
 }
 
 export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; config?: ConfigInput } = {}) {
   const config: Config = configSchema.parse(options.config ?? {});
-  const bounds = { maxTasks: config.scheduler.queue.max_tasks, maxBytes: config.scheduler.queue.max_bytes };
-  const { store, blobs, dataDir } = await openRig(t, { bounds });
+  const { store, blobs, dataDir } = await openRig(t, { bounds: queueBoundsOf(config) });
   const models = oneModel();
   const limits = { maxConcurrentTasks: config.scheduler.max_concurrent_tasks, budgets: new Map() };
   const permits = createPermits(limits);

@@ -1,16 +1,15 @@
 import { createHmac } from "node:crypto";
 import t, { type Test } from "tap";
-import type { Clock } from "../../../core/runtime/clock.js";
-import { systemClock } from "../../../core/runtime/clock.js";
+import { type Clock, systemClock } from "../../../core/runtime/clock.js";
 import { armFailpoints } from "../../../core/runtime/failpoints.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import type { Logger } from "../../../core/runtime/logger.js";
 import { startDelivery } from "../../../sidecar/callbacks/delivery.js";
 import { MAX_DELIVERIES } from "../../../sidecar/callbacks/retry.js";
 import { failed, sampleTask } from "../../contract/task-samples.js";
+import { fastClock, leapingClock } from "../../helpers/fast-clock.js";
 import { endedTask } from "../tasks/final-tasks.js";
 import { openRig, quiet } from "../tasks/store-rig.js";
-import { fastClock, leapingClock } from "./fast-clock.js";
 import { startReceiver } from "./receiver.js";
 
 const KEY = Buffer.from("a key of twenty-four bytes");

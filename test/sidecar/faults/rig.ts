@@ -10,9 +10,9 @@ import type { Submission, TaskDetail } from "../../../core/contract/tasks.js";
 import { ARMING_CHANNEL, armFailpoints, FAILPOINT_CHANNEL } from "../../../core/runtime/failpoints.js";
 import { createLogger } from "../../../core/runtime/logger.js";
 import { type Sidecar, startSidecar } from "../../../sidecar/start.js";
+import { fastClock } from "../../helpers/fast-clock.js";
 import type { RunningGazetteer } from "../../helpers/gazetteer.js";
 import { SidecarClient, submissionOf } from "../../helpers/sidecar.js";
-import { fastClock } from "./fast-clock.js";
 
 /** A second of the scheduler's takes 40 ms: its longest pause is 400 ms, a training is given up after 2.4 s. */
 const TIMES = 25;

@@ -6,7 +6,7 @@ import t, { type Test } from "tap";
 import { configSchema } from "../../../config/schema.js";
 import { DEFAULT_ROUTES } from "../../../core/contract/routes.js";
 import type { TaskStatus } from "../../../core/contract/tasks.js";
-import { systemClock } from "../../../core/runtime/clock.js";
+import { type Clock, systemClock } from "../../../core/runtime/clock.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import { createLogger } from "../../../core/runtime/logger.js";
 import { createModelCatalogue } from "../../../sidecar/models/model-catalogue.js";
@@ -16,6 +16,7 @@ import { createPermits } from "../../../sidecar/scheduler/limiter.js";
 import { createCaller } from "../../../sidecar/scheduler/run.js";
 import { openTasks } from "../../../sidecar/tasks/open-tasks.js";
 import type { NewTask, TaskRow, TaskStore } from "../../../sidecar/tasks/store.js";
+import { fastClock } from "../../helpers/fast-clock.js";
 import { type RunningGazetteer, startGazetteer } from "../../helpers/gazetteer.js";
 
 interface Rig {
@@ -28,14 +29,15 @@ interface Rig {
 
 const logger = createLogger({ level: "silent", format: "json", process: "test" });
 
+const SLOTS = 4;
 const unheard = { scheduled() {}, completed() {}, requeued() {} };
 
 async function startRig(
   t: Test,
   models: Record<string, string>,
-  options: { dataDir?: string; slots?: number; idleTimeoutMs?: number; ageingMs?: number } = {},
+  options: { dataDir?: string; idleTimeoutMs?: number; clock?: Clock } = {},
 ): Promise<Rig> {
-  const dataDir = options.dataDir ?? t.testdir();
+  const { dataDir = t.testdir(), clock = systemClock } = options;
   const config = configSchema.parse({
     data_dir: dataDir,
     discovery: {
@@ -49,7 +51,7 @@ async function startRig(
   const { store, blobs } = await openTasks({ dataDir, bounds, logger });
   const catalogue = createModelCatalogue({ config, dataDir, logger, clock: systemClock, http });
   await catalogue.start();
-  const permits = createPermits({ maxConcurrentTasks: options.slots ?? 4, budgets: new Map() });
+  const permits = createPermits({ maxConcurrentTasks: SLOTS, budgets: new Map() });
   const caller = createCaller({
     blobs,
     connectTimeoutMs: 1_000,
@@ -62,7 +64,7 @@ async function startRig(
     catalogue,
     caller,
     http,
-    clock: systemClock,
+    clock,
     logger,
     observer: unheard,
     trackingUri: () => "http://mlflow",
@@ -72,14 +74,10 @@ async function startRig(
     catalogue,
     permits,
     attempts,
-    clock: systemClock,
+    clock,
     logger,
     observer: unheard,
-    settings: () => ({
-      routes: DEFAULT_ROUTES,
-      ageing: options.ageingMs ?? 60_000,
-      max_concurrent_tasks: options.slots ?? 4,
-    }),
+    settings: () => ({ routes: DEFAULT_ROUTES, ageing: 60_000, max_concurrent_tasks: SLOTS }),
     gateUrgency: () => Number.POSITIVE_INFINITY,
     startTimeoutMs: () => 2_000,
   });
@@ -176,8 +174,10 @@ async function sentCounts(server: RunningGazetteer): Promise<Map<string, number>
   return counts;
 }
 
+/** One for all: what is counted is counted by task. */
+const server = await startGazetteer(t);
+
 t.test("a task runs once, and its answer is the model server's own", async (t) => {
-  const server = await startGazetteer(t);
   const rig = await startRig(t, { m: server.url });
   const done = await rig.final(await rig.submit());
   t.match(done, { status: "succeeded", attempt: 1, answer: { status: 200 } });
@@ -187,7 +187,6 @@ t.test("a task runs once, and its answer is the model server's own", async (t) =
 });
 
 t.test("a hundred tasks each run once and end once, one at a time for one model", async (t) => {
-  const server = await startGazetteer(t);
   const rig = await startRig(t, { m: server.url });
   const ids = await Promise.all(
     Array.from({ length: 100 }, (_, index) =>
@@ -200,7 +199,6 @@ t.test("a hundred tasks each run once and end once, one at a time for one model"
 });
 
 t.test("with the slot taken, the urgent late one goes before the earlier ones", async (t) => {
-  const server = await startGazetteer(t);
   const rig = await startRig(t, { m: server.url });
   const blocker = await rig.submit({ misbehave: "delay=600" });
   await rig.reached(blocker, "scheduled");
@@ -212,7 +210,6 @@ t.test("with the slot taken, the urgent late one goes before the earlier ones", 
 });
 
 t.test("what the model server refuses ends the task with its words, and is kept for a held caller", async (t) => {
-  const server = await startGazetteer(t);
   const rig = await startRig(t, { m: server.url });
   const done = await rig.final(await rig.submit({ task: "process_bulk", path: "/process_bulk", text: "{" }));
   t.match(done, { status: "failed", reason: "rejected", answer: { status: 422 } });
@@ -220,28 +217,24 @@ t.test("what the model server refuses ends the task with its words, and is kept 
 });
 
 t.test("a cut connection is tried again, and an attempt is never counted as an answer", async (t) => {
-  const server = await startGazetteer(t);
-  const rig = await startRig(t, { m: server.url });
+  const rig = await startRig(t, { m: server.url }, { clock: fastClock(20) });
   const done = await rig.final(await rig.submit({ misbehave: "cut-head" }));
   t.match(done, { status: "failed", reason: "upstream_error", attempt: 3 });
 });
 
 t.test("a model server that falls silent inside its answer is tried twice, then the task ends", async (t) => {
-  const server = await startGazetteer(t);
-  const rig = await startRig(t, { m: server.url }, { idleTimeoutMs: 300 });
+  const rig = await startRig(t, { m: server.url }, { idleTimeoutMs: 300, clock: fastClock(20) });
   const done = await rig.final(await rig.submit({ misbehave: "slow-body=60000" }), 20_000);
   t.match(done, { status: "failed", reason: "upstream_error", attempt: 2, errorMessage: /silent too long/ });
 });
 
 t.test("what is not HTTP is named so, and not asked for again", async (t) => {
-  const server = await startGazetteer(t);
   const rig = await startRig(t, { m: server.url });
   const done = await rig.final(await rig.submit({ misbehave: "bad-http" }));
   t.match(done, { status: "failed", reason: "upstream_error", attempt: 1, errorMessage: /valid HTTP/ });
 });
 
 t.test("a task whose stored body is gone ends at once, and nothing is sent", async (t) => {
-  const server = await startGazetteer(t);
   const dataDir = t.testdir();
   const rig = await startRig(t, { m: server.url }, { dataDir });
   const first = await rig.submit({ misbehave: "delay=1000" });
@@ -254,8 +247,8 @@ t.test("a task whose stored body is gone ends at once, and nothing is sent", asy
 });
 
 t.test("a training is followed to its end; a busy trainer is not an error", async (t) => {
-  const server = await startGazetteer(t, { args: ["--train-doc-ms", "50"] });
-  const rig = await startRig(t, { m: server.url });
+  const trainer = await startGazetteer(t, { args: ["--train-doc-ms", "50"] });
+  const rig = await startRig(t, { m: trainer.url }, { clock: fastClock(10) });
   const boundary = "b";
   const exportText = JSON.stringify({
     projects: [
@@ -286,7 +279,6 @@ t.test("a training is followed to its end; a busy trainer is not an error", asyn
 });
 
 t.test("what a stop interrupts is taken up by the next start", async (t) => {
-  const server = await startGazetteer(t);
   const dataDir = t.testdir();
   const rig = await startRig(t, { m: server.url }, { dataDir });
   const slow = await rig.submit({ misbehave: "delay=1500" });
@@ -311,7 +303,7 @@ t.test("tasks wait for a server that is away and run when it comes", async (t) =
 });
 
 t.test("a model nobody knows any more fails its tasks after the grace", async (t) => {
-  const rig = await startRig(t, {});
+  const rig = await startRig(t, {}, { clock: fastClock(20) });
   const done = await rig.final(await rig.submit({ model: "gone" }));
   t.match(done, { status: "failed", reason: "model_unavailable" });
 });

@@ -1,4 +1,5 @@
-import { type Clock, systemClock } from "../../../core/runtime/clock.js";
+/** Clocks for pauses and patience that a test need not sit out. */
+import { type Clock, systemClock } from "../../core/runtime/clock.js";
 
 /** The system's clock, running so many times as fast. */
 export function fastClock(factor: number): Clock {
