@@ -5,6 +5,7 @@
 import { isLoopback } from "../../config/loopback.js";
 import type { Config } from "../../config/schema.js";
 import { isCallbackUrl, MAX_CALLBACK_LENGTH } from "../../config/sections/upkeep.js";
+import { LONGEST_AGE_MS } from "../../config/sections/values.js";
 import { SluiceError } from "../../core/contract/errors.js";
 import type { AnswerMode } from "../../core/contract/tasks.js";
 
@@ -71,13 +72,17 @@ export function parsePriority(value: string | undefined): number | null {
 const DEADLINE = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)?$/;
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** How long a task may wait, in milliseconds. @throws INVALID_HEADER */
+/** How long a task may wait, in milliseconds; no longer than a configured deadline may be. @throws INVALID_HEADER */
 export function parseDeadline(value: string | undefined): number | null {
   if (value === undefined) return null;
   const match = DEADLINE.exec(value.trim());
   const ms = match === null ? 0 : Number(match[1]) * UNIT_MS[(match[2] ?? "s") as keyof typeof UNIT_MS];
   if (ms <= 0)
     throw new SluiceError("INVALID_HEADER", "X-Sluice-Deadline must be seconds or a duration such as 90s or 5m");
+  if (ms > LONGEST_AGE_MS) {
+    const days = Math.floor(LONGEST_AGE_MS / UNIT_MS.d);
+    throw new SluiceError("INVALID_HEADER", `X-Sluice-Deadline may be ${days}d at most`);
+  }
   return Math.ceil(ms);
 }
 
