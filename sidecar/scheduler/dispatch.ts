@@ -5,6 +5,7 @@
  * from the store at that moment. Nothing is prefetched, so a late urgent task really goes first. Decisions are in `decide.ts`;
  * models that are not there yet are in `awaited-models.ts`, one attempt is in `attempt.ts`.
  */
+import { setMaxListeners } from "node:events";
 import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import type { RouteTable } from "../../core/contract/routes.js";
 import type { Clock } from "../../core/runtime/clock.js";
@@ -85,6 +86,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const waitingLeases = new Map<string, () => void>();
   const running = new Set<Promise<void>>();
   const abort = new AbortController();
+  // Everything that runs listens.
+  setMaxListeners(0, abort.signal);
   let urgency = Number.POSITIVE_INFINITY;
   /** Attempts under way that hold a call's slot. */
   let calling = 0;

@@ -31,6 +31,11 @@ export function explainWait(state: WaitState): WaitingFor[] {
   ];
 }
 
+/** @returns milliseconds until it starts, about; null where nobody can tell: what was learned says nothing of when Redis is back */
+export function tellStart({ permits, expected }: Pick<WaitState, "permits" | "expected">): number | null {
+  return permits === null ? null : expected.startMs;
+}
+
 function explainModel(state: WaitState): WaitingFor[] {
   const { model, step, expected } = state;
   if (step === "dispatch") return [];

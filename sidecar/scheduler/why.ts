@@ -5,7 +5,7 @@ import type { Clock } from "../../core/runtime/clock.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { TaskRow, TaskStore } from "../tasks/store.js";
 import { decideModelStep, trainingClasses } from "./decide.js";
-import { explainWait, summarizeRun, summarizeWait } from "./explain.js";
+import { explainWait, summarizeRun, summarizeWait, tellStart, type WaitState } from "./explain.js";
 import type { Forecast } from "./forecast.js";
 import type { PermitState, Permits } from "./limiter.js";
 
@@ -59,7 +59,7 @@ export function createWhy(options: WhyOptions): Why {
     const model = catalogue.get(task.model);
     const foreseen = forecast.expect(task, position);
     const expected = state === null ? { ...foreseen, startMs: null } : foreseen;
-    const waitingFor = explainWait({
+    const wait: WaitState = {
       nowMs: clock.now(),
       task,
       training: trainingClasses(options.routes()).has(task.class),
@@ -69,14 +69,16 @@ export function createWhy(options: WhyOptions): Why {
       step: decideModelStep(model?.state, model?.onDemand ?? false, 0, options.startTimeoutMs()),
       permits: state,
       expected,
-    });
+    };
+    const waitingFor = explainWait(wait);
+    const startMs = tellStart(wait);
     return {
       uuid,
       status: task.status,
       waiting_for: waitingFor,
       position,
-      eta_seconds: expected.startMs === null ? null : Math.round(expected.startMs / 1_000),
-      summary: summarizeWait(waitingFor, expected.startMs),
+      eta_seconds: startMs === null ? null : Math.round(startMs / 1_000),
+      summary: summarizeWait(waitingFor, startMs),
     };
   };
 }

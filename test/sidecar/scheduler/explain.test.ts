@@ -1,5 +1,11 @@
 import t from "tap";
-import { explainWait, summarizeRun, summarizeWait, type WaitState } from "../../../sidecar/scheduler/explain.js";
+import {
+  explainWait,
+  summarizeRun,
+  summarizeWait,
+  tellStart,
+  type WaitState,
+} from "../../../sidecar/scheduler/explain.js";
 import type { PermitState } from "../../../sidecar/scheduler/limiter.js";
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -84,6 +90,8 @@ t.test("used-up budgets and rate limits are over with their refresh at the lates
 
 t.test("a limiter that does not answer is Redis, and nothing is said of slots", async (t) => {
   t.same(codes({ permits: null, position: 2 }), ["redis", "ahead"]);
+  t.equal(tellStart(state(expecting({ startMs: 0 }))), 0);
+  t.equal(tellStart(state({ permits: null, ...expecting({ startMs: 0 }) })), null, "nor when it starts");
 });
 
 t.test("slots that are taken are counted: the training's, the model's, those of all", async (t) => {
