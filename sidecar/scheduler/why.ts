@@ -57,8 +57,7 @@ export function createWhy(options: WhyOptions): Why {
     if (task.status !== "pending") return ofOther(task);
     const position = store.position(uuid) ?? 0;
     const model = catalogue.get(task.model);
-    const foreseen = forecast.expect(task, position);
-    const expected = state === null ? { ...foreseen, startMs: null } : foreseen;
+    const expected = forecast.expect(task, position);
     const wait: WaitState = {
       nowMs: clock.now(),
       task,
