@@ -1,9 +1,11 @@
 /** What a call to a model server means for its task, and in which words it is told. */
+
 import { asSluiceError } from "../../core/contract/errors.js";
 import { valuesOf } from "../../core/contract/raw-headers.js";
 import type { FailureReason } from "../../core/contract/tasks.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { BlobStore, Outcome, RequeueCause, StoredBody, TaskAnswer, TaskRow } from "../tasks/store.js";
+import { isTraining } from "./decide.js";
 import type { CallFailure, Trouble } from "./retry.js";
 import type { CallResult } from "./run.js";
 
@@ -102,8 +104,8 @@ export async function outcomeOf(deps: OutcomeDeps, task: TaskRow, result: CallRe
     return failedOutcome("upstream_error", text, null, nowMs);
   }
   const { answer } = result;
-  // A redirect is not followed: whoever holds the line may do that, but nothing was computed.
-  if (answer.status < 300)
+  // 200 to 399 is a result to CMG's clients (reference cmg-api 2.3); but a training that was sent elsewhere has not begun.
+  if (answer.status < (isTraining(task.task) ? 300 : 400))
     return { status: "succeeded", reason: null, errorMessage: null, answer, finishedAtMs: nowMs };
   const isRefusal = answer.status < 500 || readBusy(answer) !== null;
   return failedOutcome(isRefusal ? "rejected" : "upstream_error", await errorText(deps, answer), answer, nowMs);
