@@ -41,7 +41,7 @@ export function duration(minMs = 0, maxMs: number = LONGEST_TIMER_MS) {
 }
 
 /** Milliseconds in the largest unit that fits: `90s`, `5m`. */
-function formatDuration(ms: number): string {
+export function formatDuration(ms: number): string {
   const units = Object.entries(DURATION_UNITS_MS).reverse();
   const [unit, size] = units.find(([, size]) => ms > 0 && ms % size === 0) ?? ["ms", 1];
   return `${ms / size}${unit}`;
