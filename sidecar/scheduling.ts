@@ -50,7 +50,7 @@ export async function openScheduling(options: SchedulingOptions, releasers: Rele
   const redis = await openRedis({ ...config().redis, clock, logger: logger.child("sidecar.redis") });
   const permits = createPermits(permitSettingsOf(config()), { clock, ...(redis === null ? {} : { limiters: redis }) });
   releasers.push("permits", () => permits.stop());
-  const forecast = createForecast({ store, catalogue, clock, limits: () => permitSettingsOf(config()) });
+  const forecast = createForecast({ store, catalogue, clock, permits, limits: () => permitSettingsOf(config()) });
   releasers.push("forecast", async () => forecast.stop());
 
   const { connect, response, idle } = config().proxy.timeouts;

@@ -196,9 +196,12 @@ export interface TaskWhy {
   readonly summary: string;
 }
 
+const LAST_DATE_MS = 253_402_300_799_000;
+
 /** CMG's time format: UTC with microseconds and `+00:00`; the fraction is missing when it is zero. */
 export function wireTime(epochMs: number): string {
-  const iso = new Date(epochMs).toISOString();
+  // No date lies beyond it: one stored by mistake must not break every listing.
+  const iso = new Date(Math.min(epochMs, LAST_DATE_MS)).toISOString();
   const [whole, fraction] = [iso.slice(0, 19), iso.slice(20, 23)];
   return fraction === "000" ? `${whole}+00:00` : `${whole}.${fraction}000+00:00`;
 }

@@ -6,15 +6,15 @@ import { isFinal, type TaskEvent } from "../../core/contract/tasks.js";
 import type { TaskRow } from "../tasks/store.js";
 import type { TaskWatch } from "../tasks/wait.js";
 import type { AppDeps } from "./deps.js";
+import { PlaceRounds } from "./place-rounds.js";
 import { bothForms } from "./replies.js";
 
 /** A comment this often keeps proxies on the way from closing a quiet stream. */
 const COMMENT_MS = 15_000;
-/** A waiting task's position changes by what others do; it is looked at this often. */
-const POSITION_MS = 2_000;
 
 export function registerTaskEvents(app: FastifyInstance, deps: AppDeps, watch: TaskWatch): void {
   const open = new Set<ServerResponse>();
+  const rounds = new PlaceRounds(deps.clock);
   app.addHook("preClose", async () => {
     for (const raw of open) raw.end();
   });
@@ -42,15 +42,16 @@ export function registerTaskEvents(app: FastifyInstance, deps: AppDeps, watch: T
         "sluice-task-id": uuid,
       });
       open.add(raw);
-      const comments = setInterval(() => raw.write(": still here\n\n"), COMMENT_MS).unref();
-      const positions = setInterval(() => {
-        const waiting = deps.store.get(uuid);
+      // Whoever does not read what it has been sent is not sent more of what can wait.
+      const comments = setInterval(() => raw.writableNeedDrain || raw.write(": still here\n\n"), COMMENT_MS).unref();
+      const endLooks = rounds.add(() => {
+        const waiting = raw.writableNeedDrain ? null : deps.store.get(uuid);
         if (waiting?.status === "pending") send(waiting);
-      }, POSITION_MS).unref();
+      });
       raw.once("close", () => {
         unwatch();
         clearInterval(comments);
-        clearInterval(positions);
+        endLooks();
         open.delete(raw);
       });
       send(task);

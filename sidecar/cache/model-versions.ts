@@ -20,6 +20,12 @@ export interface ModelVersions {
    * @returns null when the version cannot be had: the model does not run, or does not answer in time
    */
   current(model: string, waitMs: number): Promise<string | null>;
+  /**
+   * What the server says to a question of its own, asked now: what it said half a minute ago does not tell whose answer just came.
+   * @param waitMs bound on the wait
+   * @returns null as {@link current}
+   */
+  confirmed(model: string, waitMs: number): Promise<string | null>;
   /** What was known of a model counts no more, an answer that is on its way included. */
   forget(model: string): void;
 }
@@ -58,6 +64,12 @@ export function createModelVersions(catalogue: ModelCatalogue, http: HttpClient,
       const info = await within(question.info, waitMs, clock);
       // Forgotten meanwhile: what was answered may be of the version before.
       return info === null || asked.get(model) !== question ? null : versionOf(entry, info);
+    },
+    async confirmed(model, waitMs) {
+      const entry = catalogue.get(model);
+      if (entry?.state !== "ready" || entry.url === null) return null;
+      const info = await within(infoHash(http, entry.url), waitMs, clock);
+      return info === null ? null : versionOf(entry, info);
     },
     forget(model) {
       asked.delete(model);

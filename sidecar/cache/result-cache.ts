@@ -75,8 +75,9 @@ export function createResultCache(options: ResultCacheOptions): ResultCache {
 
   async function keep(task: TaskRow, ticket: CacheTicket): Promise<void> {
     // The model may have been replaced between the question and the answer.
-    const version = await versions.current(task.model, KEEP_WAIT_MS);
-    if (version === ticket.version) await answers.keep(ticket.key, task.uuid);
+    const version = await versions.confirmed(task.model, KEEP_WAIT_MS);
+    if (version !== ticket.version) versions.forget(task.model);
+    else await answers.keep(ticket.key, task.uuid);
   }
 
   return {

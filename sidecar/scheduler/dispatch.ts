@@ -5,6 +5,7 @@
  * from the store at that moment. Nothing is prefetched, so a late urgent task really goes first. Decisions are in `decide.ts`;
  * models that are not there yet are in `awaited-models.ts`, one attempt is in `attempt.ts`.
  */
+import { setMaxListeners } from "node:events";
 import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import type { RouteTable } from "../../core/contract/routes.js";
 import type { Clock } from "../../core/runtime/clock.js";
@@ -23,14 +24,14 @@ import {
   type StartQuestion,
   trainingClasses,
 } from "./decide.js";
-import type { Permit, Permits } from "./limiter.js";
+import type { GivesPermits, Permit } from "./limiter.js";
 import { failedOutcome } from "./outcome.js";
 import type { AttemptObserver } from "./settle.js";
 
 export interface DispatcherOptions {
   readonly store: TaskStore;
   readonly catalogue: ModelCatalogue;
-  readonly permits: Omit<Permits, "state">;
+  readonly permits: GivesPermits;
   readonly attempts: Attempts;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -85,6 +86,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const waitingLeases = new Map<string, () => void>();
   const running = new Set<Promise<void>>();
   const abort = new AbortController();
+  // Everything that runs listens.
+  setMaxListeners(0, abort.signal);
   let urgency = Number.POSITIVE_INFINITY;
   /** Attempts under way that hold a call's slot. */
   let calling = 0;

@@ -31,6 +31,11 @@ export function explainWait(state: WaitState): WaitingFor[] {
   ];
 }
 
+/** @returns milliseconds until it starts, about; null where nobody can tell: what was learned says nothing of when Redis is back */
+export function tellStart({ permits, expected }: Pick<WaitState, "permits" | "expected">): number | null {
+  return permits === null ? null : expected.startMs;
+}
+
 function explainModel(state: WaitState): WaitingFor[] {
   const { model, step, expected } = state;
   if (step === "dispatch") return [];
@@ -81,8 +86,8 @@ function explainBudgets(state: WaitState): WaitingFor[] {
     const what = `the rate limit of ${nameOf(state)}`;
     const message =
       rate.rate === null
-        ? `${nameOf(state)} asked for a pause.`
-        : `${nameOf(state)} takes ${rate.rate.amount} calls per ${inWords(rate.rate.perMs)}.`;
+        ? `The ${nameOf(state)} asked for a pause.`
+        : `The ${nameOf(state)} takes ${rate.rate.amount} calls per ${inWords(rate.rate.perMs)}.`;
     waits.push(waiting(state, "rate_limit", { what, inMs: rate.inMs, message }));
   }
   return waits;

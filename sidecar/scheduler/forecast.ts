@@ -4,14 +4,17 @@ import type { Clock } from "../../core/runtime/clock.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { TaskRow, TaskStore } from "../tasks/store.js";
 import { isTraining } from "./decide.js";
-import { estimateSlotMs, estimateStartMs } from "./estimate.js";
+import { type Budget, estimateSlotMs, estimateStartMs } from "./estimate.js";
+import type { Permits } from "./limiter.js";
 import { type ClassBudget, refillOf } from "./limiter-entry.js";
 import { Pace, type Run } from "./pace.js";
+import { windowMs } from "./rate.js";
 
 export interface ForecastOptions {
   readonly store: TaskStore;
   readonly catalogue: ModelCatalogue;
   readonly clock: Clock;
+  readonly permits: Pick<Permits, "rateWait" | "isAway">;
   readonly limits: () => { readonly maxConcurrentTasks: number; readonly budgets: ReadonlyMap<string, ClassBudget> };
 }
 
@@ -47,7 +50,7 @@ const TELLS_NOTHING: ReadonlySet<TaskRow["reason"]> = new Set([
 ]);
 
 export function createForecast(options: ForecastOptions): Forecast {
-  const { store, catalogue, clock, limits } = options;
+  const { store, catalogue, clock, permits, limits } = options;
   const pace = new Pace();
   // A task may name its model by address; what is learned is the server's.
   const laneOf = (task: TaskRow) => ({ model: catalogue.get(task.model)?.name ?? task.model, class: task.class });
@@ -91,6 +94,20 @@ export function createForecast(options: ForecastOptions): Forecast {
     return isComing ? pace.coldStartMs(entry.name, clock.elapsed()) : null;
   }
 
+  /** What a start of this task uses up. */
+  function budgetsOf(task: TaskRow): Budget[] {
+    const budgets: Budget[] = [];
+    const ofClass = limits().budgets.get(task.class);
+    if (ofClass !== undefined) budgets.push(pace.budget(task.class, refillOf(ofClass), clock.elapsed()));
+    const { inMs, rate, left } = permits.rateWait(laneOf(task).model);
+    // Trainings have no rate. A pause the server asked for is over for all at once.
+    if (isTraining(task.task) || (rate === null && inMs <= 0)) return budgets;
+    const refreshMs = rate === null ? 0 : windowMs(rate.perMs);
+    const amount = rate?.amount ?? 1;
+    budgets.push({ left, amount, refreshMs, untilRefreshMs: inMs > 0 ? inMs : refreshMs });
+    return budgets;
+  }
+
   function expect(task: TaskRow, position: number): Expected {
     const nowMs = clock.elapsed();
     const lane = laneOf(task);
@@ -98,7 +115,6 @@ export function createForecast(options: ForecastOptions): Forecast {
     const remainingMs = pace.holders({ model: lane.model, training }).map((run) => pace.remainingMs(run, nowMs));
     const shared = { slots: pace.together(lane, slotsOf(task)), remainingMs, runMs: pace.runMs(lane) };
     const calls = pace.calls().map((run) => pace.remainingMs(run, nowMs));
-    const budget = limits().budgets.get(task.class);
     const prospect = {
       ...shared,
       position,
@@ -110,10 +126,11 @@ export function createForecast(options: ForecastOptions): Forecast {
         remainingMs: calls,
         runMs: shared.runMs,
       }),
-      budgets: budget === undefined ? [] : [pace.budget(task.class, refillOf(budget), nowMs)],
+      budgets: budgetsOf(task),
     };
     return {
-      startMs: estimateStartMs(prospect),
+      // While nothing starts, nobody knows when something will.
+      startMs: permits.isAway() ? null : estimateStartMs(prospect),
       modelMs: prospect.modelMs,
       slotMs: estimateSlotMs({ ...shared, position: 0 }),
       globalMs: prospect.globalMs,

@@ -55,6 +55,8 @@ export interface Limiters {
   of(id: string, limits: Limits): Limiter;
   /** True when several sidecars share these. */
   readonly isShared: boolean;
+  /** True while what keeps them cannot be reached. Absent where that cannot be. */
+  isAway?(): boolean;
   stop(): Promise<void>;
 }
 

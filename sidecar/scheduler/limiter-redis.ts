@@ -123,6 +123,7 @@ export function createRedisLimiters({ url, prefix, clock, logger }: RedisLimiter
 
   return {
     isShared: true,
+    isAway: () => !client.ready,
     of(id, limits) {
       let limiter = known.get(id);
       if (limiter === undefined) {

@@ -10,7 +10,7 @@ import { type Clock, systemClock } from "../../core/runtime/clock.js";
 import { type ClassBudget, type Limiter, type Limiters, type Refill, refillOf } from "./limiter-entry.js";
 import { createLocalLimiters } from "./limiter-local.js";
 import { type Rate, windowMs } from "./rate.js";
-import { createRates, type Turn } from "./rates.js";
+import { createRates, type RateWait, type Turn } from "./rates.js";
 
 /** One granted call. */
 export interface Permit {
@@ -56,8 +56,7 @@ export interface PermitState {
   readonly training: Slots;
   /** The class's budget; null when it has none. */
   readonly budget: { readonly left: number; readonly refill: Refill } | null;
-  /** Until the model's rate, configured or learned, lets it be called; the rate is null for a pause the server asked for. */
-  readonly rate: { readonly inMs: number; readonly rate: Rate | null };
+  readonly rate: RateWait;
 }
 
 export interface Permits {
@@ -69,10 +68,17 @@ export interface Permits {
   /** Takes effect for permits not granted yet; a changed budget from its next refill on. */
   reconfigure(settings: PermitSettings): Promise<void>;
   hasBudget(className: string): boolean;
+  /** What the model's rate says, as this sidecar knows it. */
+  rateWait(model: string): RateWait;
+  /** True while the limiters cannot be asked, so that nothing starts. */
+  isAway(): boolean;
   /** Reads alone; takes and changes nothing. */
   state(request: Pick<PermitRequest, "model" | "class" | "concurrency">): Promise<PermitState>;
   stop(): Promise<void>;
 }
+
+/** What dispatching takes; the rest tells why a permit is waited for. */
+export type GivesPermits = Omit<Permits, "state" | "rateWait" | "isAway">;
 
 export interface PermitParts {
   /** Default: in this process. Stopped with the permits. */
@@ -181,6 +187,8 @@ export function createPermits(initial: PermitSettings, parts: PermitParts = {}):
       for (const name of next.budgets.keys()) budgetOf(name);
     },
     hasBudget: (className) => settings.budgets.has(className),
+    rateWait: (model) => rates.wait(model),
+    isAway: () => limiters.isAway?.() ?? false,
     async state({ model, class: className, concurrency }) {
       const budget = settings.budgets.get(className);
       const left = (await budgetOf(className)?.fill())?.left ?? 0;

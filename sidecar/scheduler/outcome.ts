@@ -102,7 +102,8 @@ export async function outcomeOf(deps: OutcomeDeps, task: TaskRow, result: CallRe
     return failedOutcome("upstream_error", text, null, nowMs);
   }
   const { answer } = result;
-  if (answer.status < 400)
+  // A redirect is not followed: whoever holds the line may do that, but nothing was computed.
+  if (answer.status < 300)
     return { status: "succeeded", reason: null, errorMessage: null, answer, finishedAtMs: nowMs };
   const isRefusal = answer.status < 500 || readBusy(answer) !== null;
   return failedOutcome(isRefusal ? "rejected" : "upstream_error", await errorText(deps, answer), answer, nowMs);

@@ -15,8 +15,16 @@ export interface Turn {
 export interface Rates {
   /** Resolves when the model may be called; rejects with the reason of the first signal that aborts. */
   turn(model: string, signals: AbortSignal[]): Promise<Turn>;
-  /** Until the model may be called, and the rate that says so (null: a pause the server asked for). */
-  wait(model: string): { readonly inMs: number; readonly rate: Rate | null };
+  wait(model: string): RateWait;
+}
+
+/** Until a model may be called. */
+export interface RateWait {
+  readonly inMs: number;
+  /** The rate that says so, configured or learned; null for a pause the server asked for. */
+  readonly rate: Rate | null;
+  /** Calls that may start at once. */
+  readonly left: number;
 }
 
 /** Longest pause a server may ask for. */
@@ -69,9 +77,13 @@ export function createRates(clock: Clock, configuredOf: (model: string) => Rate 
     wait(model) {
       const window = windows.get(model);
       const configured = configuredOf(model);
-      if (window === undefined) return { inMs: 0, rate: configured };
+      if (window === undefined)
+        return { inMs: 0, rate: configured, left: configured?.amount ?? Number.POSITIVE_INFINITY };
       const inMs = waitOf(window, configured, clock.elapsed());
-      return { inMs, rate: window.learned ?? configured };
+      const rate = window.learned ?? configured;
+      const used = window.calls.filter((each) => !each.isRefused).length;
+      const free = rate === null ? Number.POSITIVE_INFINITY : Math.max(0, rate.amount - used);
+      return { inMs, rate, left: inMs > 0 ? 0 : free };
     },
     async turn(model, signals) {
       const window = windowOf(model);

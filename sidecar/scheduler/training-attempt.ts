@@ -2,6 +2,7 @@
  * A training's attempt after it was sent: accepted and followed to its end, refused because the trainer is busy, or unsure, when no
  * answer came. It is never sent again unless it is proven not accepted; an unsure one is looked for instead.
  */
+import { setMaxListeners } from "node:events";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { HttpClient } from "../../core/runtime/http.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
@@ -61,6 +62,8 @@ const CLOCK_SKEW_MS = 60_000;
 export function createTrainingAttempts(options: TrainingOptions): TrainingAttempts {
   const { store, blobs, clock, settler, busy, cancellations, bounds } = options;
   const releasing = new AbortController();
+  // Every run that is followed listens.
+  setMaxListeners(0, releasing.signal);
 
   /** @param ageMs how long it has run already; not asked of the wall clock where it began under our eyes: that may have been set */
   async function follow(task: TaskRow, ageMs: number, signal: AbortSignal): Promise<void> {

@@ -5,7 +5,7 @@ import type { Clock } from "../../core/runtime/clock.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { TaskRow, TaskStore } from "../tasks/store.js";
 import { decideModelStep, trainingClasses } from "./decide.js";
-import { explainWait, summarizeRun, summarizeWait } from "./explain.js";
+import { explainWait, summarizeRun, summarizeWait, tellStart, type WaitState } from "./explain.js";
 import type { Forecast } from "./forecast.js";
 import type { PermitState, Permits } from "./limiter.js";
 
@@ -57,8 +57,9 @@ export function createWhy(options: WhyOptions): Why {
     if (task.status !== "pending") return ofOther(task);
     const position = store.position(uuid) ?? 0;
     const model = catalogue.get(task.model);
-    const expected = forecast.expect(task, position);
-    const waitingFor = explainWait({
+    const foreseen = forecast.expect(task, position);
+    const expected = state === null ? { ...foreseen, startMs: null } : foreseen;
+    const wait: WaitState = {
       nowMs: clock.now(),
       task,
       training: trainingClasses(options.routes()).has(task.class),
@@ -68,14 +69,16 @@ export function createWhy(options: WhyOptions): Why {
       step: decideModelStep(model?.state, model?.onDemand ?? false, 0, options.startTimeoutMs()),
       permits: state,
       expected,
-    });
+    };
+    const waitingFor = explainWait(wait);
+    const startMs = tellStart(wait);
     return {
       uuid,
       status: task.status,
       waiting_for: waitingFor,
       position,
-      eta_seconds: expected.startMs === null ? null : Math.round(expected.startMs / 1_000),
-      summary: summarizeWait(waitingFor, expected.startMs),
+      eta_seconds: startMs === null ? null : Math.round(startMs / 1_000),
+      summary: summarizeWait(waitingFor, startMs),
     };
   };
 }

@@ -1,16 +1,16 @@
 /** What every implementation of permits does: run it with a factory. */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Test } from "tap";
-import type { Permit, PermitRequest, Permits } from "../../sidecar/scheduler/limiter.js";
+import type { GivesPermits, Permit, PermitRequest } from "../../sidecar/scheduler/limiter.js";
 
-export type PermitsFactory = (maxConcurrentTasks: number) => Omit<Permits, "state">;
+export type PermitsFactory = (maxConcurrentTasks: number) => GivesPermits;
 
 function request(change: Partial<PermitRequest> = {}): PermitRequest {
   return { model: "m", class: "interactive", priority: 5, training: false, concurrency: 1, ...change };
 }
 
 /** Asks, and tells whether it was granted yet. */
-function ask(permits: Omit<Permits, "state">, change: Partial<PermitRequest> = {}, granted: string[] = [], name = "") {
+function ask(permits: GivesPermits, change: Partial<PermitRequest> = {}, granted: string[] = [], name = "") {
   const asked = permits.request(request(change)).then((permit) => {
     granted.push(name);
     return permit;

@@ -1,6 +1,6 @@
 /** Permits without timers: the order and the caps of `sidecar/scheduler/limiter.ts`, held by its contract (`test/contract/permits.ts`). */
 import { SluiceError } from "../../core/contract/errors.js";
-import type { Permit, PermitRequest, PermitSettings, Permits } from "../../sidecar/scheduler/limiter.js";
+import type { GivesPermits, Permit, PermitRequest, PermitSettings } from "../../sidecar/scheduler/limiter.js";
 
 /** Lets in so many at a time, the most urgent first, then who came first. */
 class Slots {
@@ -48,7 +48,7 @@ function stopping(): SluiceError {
   return new SluiceError("SHUTTING_DOWN", "Sluice is stopping");
 }
 
-export class MemoryPermits implements Omit<Permits, "state"> {
+export class MemoryPermits implements GivesPermits {
   readonly #all: Slots;
   readonly #slots = new Map<string, Slots>();
   /** Between two limiters: Bottleneck's needs a turn of the event loop. */

@@ -65,7 +65,13 @@ export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; conf
   const models = oneModel();
   const limits = { maxConcurrentTasks: config.scheduler.max_concurrent_tasks, budgets: new Map() };
   const permits = createPermits(limits);
-  const forecast = createForecast({ store, catalogue: models.catalogue, clock: systemClock, limits: () => limits });
+  const forecast = createForecast({
+    store,
+    catalogue: models.catalogue,
+    clock: systemClock,
+    permits,
+    limits: () => limits,
+  });
   let woken = 0;
   const app = createApp({
     store,

@@ -86,6 +86,19 @@ t.test("an answer that was on its way when the model changed does not count", as
   t.not(await versions.current("gazetteer", 5_000), null);
 });
 
+t.test("a version is confirmed by the server itself, whatever it said a moment ago", async (t) => {
+  const { state, versions, models } = await startRig(t);
+  const first = await versions.current("gazetteer", 5_000);
+  t.equal(await versions.confirmed("gazetteer", 5_000), first);
+  state.info = "two";
+  t.equal(await versions.current("gazetteer", 5_000), first, "believed for half a minute");
+  t.not(await versions.confirmed("gazetteer", 5_000), first);
+  state.info = "broken";
+  t.equal(await versions.confirmed("gazetteer", 5_000), null);
+  models.change({ state: "unreachable" });
+  t.equal(await versions.confirmed("gazetteer", 5_000), null);
+});
+
 t.test("the server's identity is part of the version; a process of ours may move to another port", async (t) => {
   const of = (change: Partial<ModelEntry>) => versionOf({ ...GAZETTEER, ...change }, "info");
   t.not(of({ modelUri: "a" }), of({ modelUri: "b" }));

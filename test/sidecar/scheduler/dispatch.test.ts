@@ -216,6 +216,13 @@ t.test("what the model server refuses ends the task with its words, and is kept 
   t.match(done.errorMessage, /the model server answered 422/);
 });
 
+t.test("a redirect is no result: nothing was computed", async (t) => {
+  const server = await startGazetteer(t);
+  const rig = await startRig(t, { m: server.url });
+  const done = await rig.final(await rig.submit({ misbehave: "status=307" }));
+  t.match(done, { status: "failed", reason: "rejected", attempt: 1, answer: { status: 307 } });
+});
+
 t.test("a cut connection is tried again, and an attempt is never counted as an answer", async (t) => {
   const rig = await startRig(t, { m: server.url }, { clock: fastClock(20) });
   const done = await rig.final(await rig.submit({ misbehave: "cut-head" }));

@@ -1,5 +1,11 @@
 import t from "tap";
-import { explainWait, summarizeRun, summarizeWait, type WaitState } from "../../../sidecar/scheduler/explain.js";
+import {
+  explainWait,
+  summarizeRun,
+  summarizeWait,
+  tellStart,
+  type WaitState,
+} from "../../../sidecar/scheduler/explain.js";
 import type { PermitState } from "../../../sidecar/scheduler/limiter.js";
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -8,7 +14,7 @@ const FREE: PermitState = {
   model: { running: 0, limit: 1 },
   training: { running: 0, limit: 1 },
   budget: null,
-  rate: { inMs: 0, rate: null },
+  rate: { inMs: 0, rate: null, left: 1 },
 };
 const READY = { name: "m", state: "ready", onDemand: true, problem: null } as const;
 const state = (change: Partial<WaitState> = {}): WaitState => ({
@@ -68,7 +74,7 @@ t.test("used-up budgets and rate limits are over with their refresh at the lates
   const permits = (left: number, inMs: number): PermitState => ({
     ...FREE,
     budget: { left, refill: { amount: 90, everyMs: 60_000 } },
-    rate: { inMs, rate: { amount: 45, perMs: 60_000 } },
+    rate: { inMs, rate: { amount: 45, perMs: 60_000 }, left: 0 },
   });
   t.same(codes({ permits: permits(0, 1_000) }), ["class_budget", "rate_limit"]);
   t.same(codes({ permits: permits(0, 1_000), training: true }), ["class_budget"], "trainings have no rate");
@@ -84,6 +90,8 @@ t.test("used-up budgets and rate limits are over with their refresh at the lates
 
 t.test("a limiter that does not answer is Redis, and nothing is said of slots", async (t) => {
   t.same(codes({ permits: null, position: 2 }), ["redis", "ahead"]);
+  t.equal(tellStart(state(expecting({ startMs: 0 }))), 0);
+  t.equal(tellStart(state({ permits: null, ...expecting({ startMs: 0 }) })), null, "nor when it starts");
 });
 
 t.test("slots that are taken are counted: the training's, the model's, those of all", async (t) => {

@@ -4,7 +4,9 @@ import type { ModelEntry } from "../../../core/contract/models.js";
 import { type Clock, systemClock } from "../../../core/runtime/clock.js";
 import type { ModelCatalogue } from "../../../sidecar/models/catalogue.js";
 import { createForecast } from "../../../sidecar/scheduler/forecast.js";
+import { createPermits } from "../../../sidecar/scheduler/limiter.js";
 import type { ClassBudget } from "../../../sidecar/scheduler/limiter-entry.js";
+import type { Rate } from "../../../sidecar/scheduler/rate.js";
 import type { NewTask } from "../../../sidecar/tasks/store.js";
 import { failed, sampleAnswer, sampleTask, succeeded } from "../../contract/task-samples.js";
 import { GAZETTEER, oneModel } from "../api/app-rig.js";
@@ -12,7 +14,14 @@ import { openRig } from "../tasks/store-rig.js";
 
 const START_MS = 1_700_000_000_000;
 
-async function startForecast(t: Test, given: { concurrency?: number; slots?: number; budget?: ClassBudget } = {}) {
+interface Given {
+  readonly concurrency?: number;
+  readonly slots?: number;
+  readonly budget?: ClassBudget;
+  readonly rate?: Rate;
+}
+
+async function startForecast(t: Test, given: Given = {}) {
   const { store } = await openRig(t);
   let elapsedMs = 0;
   let jumpMs = 0;
@@ -25,9 +34,13 @@ async function startForecast(t: Test, given: { concurrency?: number; slots?: num
     get: (name) => (name === "other" ? other : gazetteer.catalogue.get(name)),
   };
   const budgets = new Map(given.budget === undefined ? [] : [["interactive", given.budget]]);
+  const settings = { maxConcurrentTasks: given.slots ?? 4, budgets, rateOf: () => given.rate ?? null };
+  const permits = createPermits(settings, { clock });
+  t.teardown(() => permits.stop());
+  let isAway = false;
   const create = () => {
-    const limits = () => ({ maxConcurrentTasks: given.slots ?? 4, budgets });
-    const made = createForecast({ store, catalogue, clock, limits });
+    const reachable = { rateWait: permits.rateWait, isAway: () => isAway };
+    const made = createForecast({ store, catalogue, clock, permits: reachable, limits: () => settings });
     t.teardown(made.stop);
     return made;
   };
@@ -37,7 +50,10 @@ async function startForecast(t: Test, given: { concurrency?: number; slots?: num
     (await store.claim(model, ["interactive", "training"], clock.now()))!.task;
   const end = (uuid: string, outcome = succeeded()) => store.finish(uuid, 1, { ...outcome, finishedAtMs: clock.now() });
   return {
-    ...{ store, create, submit, claim, end },
+    ...{ store, permits, create, submit, claim, end },
+    setAway: (away: boolean) => {
+      isAway = away;
+    },
     pass: (spanMs: number) => (elapsedMs += spanMs),
     jump: (spanMs: number) => (jumpMs += spanMs),
   };
@@ -148,4 +164,30 @@ t.test("slots that other models hold, retries and budgets are waited for too", a
     true,
     "a retry's time",
   );
+});
+
+t.test("a model's rate counts: what it has left, and what comes with each window", async (t) => {
+  const { store, permits, create, submit, pass } = await startForecast(t, { rate: { amount: 2, perMs: 10_000 } });
+  const forecast = create();
+  const waiting = store.get(await submit())!;
+  const seconds = (position: number) => forecast.estimateSeconds({ ...waiting, attempt: 0 }, position);
+  t.same([seconds(0), forecast.estimateSeconds({ ...waiting, task: "train_supervised" }, 0)], [0, 0]);
+  for (let call = 0; call < 2; call++) {
+    const wanted = { model: "gazetteer", class: "interactive", priority: 2, training: false, concurrency: 2 };
+    (await permits.request(wanted)).release();
+  }
+  pass(4_000);
+  t.equal(seconds(0), 6, "both calls of this window are used");
+  t.equal(forecast.estimateSeconds({ ...waiting, task: "train_supervised" }, 0), 0, "trainings have no rate");
+  pass(7_000);
+  t.equal(seconds(0), 0);
+});
+
+t.test("while the limiter cannot be asked nothing starts, so no time is told", async (t) => {
+  const { store, create, submit, setAway } = await startForecast(t);
+  const forecast = create();
+  const waiting = store.get(await submit())!;
+  t.equal(forecast.estimateSeconds(waiting, 0), 0);
+  setAway(true);
+  t.equal(forecast.estimateSeconds(waiting, 0), null);
 });
