@@ -1,7 +1,7 @@
 /** Sends one callback. Redirects are answers like any other: they are not followed. */
-import { SluiceError } from "../../core/contract/errors.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { HttpClient } from "../../core/runtime/http.js";
+import { within } from "../../core/runtime/within.js";
 import type { DeliveryResult } from "./retry.js";
 
 /** From connecting to the answer's end. */
@@ -19,26 +19,18 @@ export async function postCallback(
   { headers, body }: { headers: Record<string, string>; body: string },
   { http, clock, signal }: PostOptions,
 ): Promise<DeliveryResult> {
-  const late = new AbortController();
-  const cancel = clock.after(TIMEOUT_MS, () => late.abort(new SluiceError("UPSTREAM_TIMEOUT", "no answer in time")));
   try {
     const { origin, pathname, search } = new URL(url);
-    const answer = await http.call({
-      method: "POST",
-      origin,
-      path: pathname + search,
-      headers,
-      body,
-      signal: AbortSignal.any([signal, late.signal]),
+    return await within(clock, TIMEOUT_MS, signal, async (either) => {
+      const where = { origin, path: pathname + search };
+      const answer = await http.call({ method: "POST", ...where, headers, body, signal: either });
+      // The status is the answer. What follows is let run out within its limits, for the connection's sake, or cut.
+      await answer.body.dump().catch(() => undefined);
+      return { kind: "status", status: answer.status };
     });
-    // The status is the answer. What follows is let run out within its limits, for the connection's sake, or cut.
-    await answer.body.dump().catch(() => undefined);
-    return { kind: "status", status: answer.status };
   } catch (caught) {
     if (signal.aborted) throw signal.reason;
     const { code } = caught as { code?: unknown };
     return { kind: "failure", code: typeof code === "string" ? code : "FAILED" };
-  } finally {
-    cancel();
   }
 }
