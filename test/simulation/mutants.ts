@@ -52,8 +52,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "an error of the model server counts as success",
     file: "scheduler/outcome",
-    find: "if (answer.status < 400)",
-    replace: "if (answer.status < 600)",
+    find: "(isTraining(task.task) ? 300 : 400)",
+    replace: "600",
   },
   {
     name: "a training's result is not stored before it is final",
