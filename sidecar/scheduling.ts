@@ -58,7 +58,7 @@ export async function openScheduling(options: SchedulingOptions, releasers: Rele
   releasers.push("calls", () => caller.close());
   const tracking = config().tracking ?? config().cms.tracking;
   const mlflow = await openMlflow(tracking, clock, logger.child("sidecar.tracking"));
-  releasers.push("mlflow", () => mlflow.close());
+  if (mlflow !== null) releasers.push("mlflow", () => mlflow.close());
 
   const shared = { store, catalogue, clock, logger: logger.child("sidecar.scheduler"), observer: metrics };
   const attempts = createAttempts({

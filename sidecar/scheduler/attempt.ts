@@ -41,7 +41,7 @@ export interface AttemptsOptions {
   /** MLflow's address, for the link in a training's result. */
   readonly trackingUri: () => string;
   /** Asked for runs before the model servers are. Default: none. */
-  readonly mlflow?: Mlflow;
+  readonly mlflow?: Mlflow | null;
   /** How long a run may be out of sight, and may last. Default: 60 s, and no limit. */
   readonly followBounds?: () => FollowBounds;
 }

@@ -110,7 +110,6 @@ t.test("what a setting may hold is said whole, and what stood there beside it", 
   const error = loader(t, {
     "sluice.yaml": [
       "redis: { url: nonsense }",
-      "tracking: { uri: nonsense }",
       "scheduler:",
       "  ageing: 0",
       "  tenants: { 'a b': {} }",
@@ -122,7 +121,6 @@ t.test("what a setting may hold is said whole, and what stood there beside it", 
   }).refuse();
   t.same(error.format().split("\n"), [
     "sluice.yaml:1  redis.url: must be redis://host:port/db, with user:password@ before the host if wanted, the same with rediss://, or unix:///path with ?db, user and password if wanted",
-    "sluice.yaml:2  tracking.uri: must be an http:// or https:// URL",
     "sluice.yaml:4  scheduler.ageing: must be at least 1s, not 0",
     "sluice.yaml:5  scheduler.tenants.a b: this name must be 1 to 64 letters, digits or the characters _ . @ -",
     "sluice.yaml:7  scheduler.classes.both.reservoir: takes either refresh or increase, not both",

@@ -123,7 +123,12 @@ t.test("https is checked against tracking.ca_file, and refused without it", asyn
   t.equal(await client(t, { uri }).getRun("r"), "away");
   const s3 = { access_key_id: null, secret_access_key: null, endpoint_url: "" };
   const settings = { uri, username: "", password: "", s3, enable_system_metrics_logging: true };
-  const trusting = await openMlflow({ ...settings, ca_file: cert }, systemClock, logger);
+  const trusting = (await openMlflow({ ...settings, ca_file: cert }, systemClock, logger))!;
+  t.equal(
+    await openMlflow({ ...settings, uri: "file:/tmp/mlruns" }, systemClock, logger),
+    null,
+    "nothing to ask over HTTP",
+  );
   t.teardown(() => trusting.close());
   t.match(await trusting.getRun("r"), { runId: "r" });
   await t.rejects(openMlflow({ ...settings, ca_file: join(folder, "none.pem") }, systemClock, logger), {
