@@ -121,11 +121,11 @@ t.test("what a setting may hold is said whole, and what stood there beside it", 
   }).refuse();
   t.same(error.format().split("\n"), [
     "sluice.yaml:1  redis.url: must be redis://host:port/db, with user:password@ before the host if wanted, the same with rediss://, or unix:///path with ?db, user and password if wanted",
-    "sluice.yaml:4  scheduler.ageing: must be at least 1s, not 0",
-    "sluice.yaml:5  scheduler.tenants.a b: this name must be 1 to 64 letters, digits or the characters _ . @ -",
-    "sluice.yaml:7  scheduler.classes.both.reservoir: takes either refresh or increase, not both",
-    "sluice.yaml:8  scheduler.classes.none.reservoir: needs either refresh or increase",
-    "sluice.yaml:9  scheduler.classes.apart.priority: must be within the class's own bounds, 0 to 4, not 8",
+    "sluice.yaml:3  scheduler.ageing: must be at least 1s, not 0",
+    "sluice.yaml:4  scheduler.tenants.a b: this name must be 1 to 64 letters, digits or the characters _ . @ -",
+    "sluice.yaml:6  scheduler.classes.both.reservoir: takes either refresh or increase, not both",
+    "sluice.yaml:7  scheduler.classes.none.reservoir: needs either refresh or increase",
+    "sluice.yaml:8  scheduler.classes.apart.priority: must be within the class's own bounds, 0 to 4, not 8",
   ]);
 });
 
