@@ -46,7 +46,7 @@ async function fillQueue(dataDir: string): Promise<void> {
     const { insertTask } = prepareWrites(database);
     const bounds = { maxTasks: TASKS, maxBytes: 2 ** 40 };
     database.exec("BEGIN");
-    for (let left = TASKS; left > 0; left--) insertTask!(newTaskRecord(newTask()), bounds);
+    for (let left = TASKS; left > 0; left--) insertTask!(newTaskRecord(newTask()), { bounds, weight: 1 });
     database.exec("COMMIT");
   } finally {
     database.close();

@@ -18,7 +18,7 @@ const GRACE_MS = 10_000;
 
 /** Runs to its end at once. Call it from `inMacrotask`. */
 export function runHistory(seed: number, onError: World["onError"] = null): History {
-  const plan = makePlan(new Random(seed));
+  const plan = makePlan(new Random(seed), seed);
   const world = new World(plan, seed);
   world.onError = onError;
   const { random } = Math;

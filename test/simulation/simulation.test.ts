@@ -1,6 +1,7 @@
 /** The promises, over many random histories of the real scheduler on a virtual clock. */
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { SHORT_FROM } from "./plan.js";
 import { runHistories } from "./run-histories.js";
 
 const DIST = fileURLToPath(new URL("../..", import.meta.url));
@@ -35,7 +36,7 @@ t.test(`no promise is broken in ${HISTORIES} histories`, async (t) => {
   const each = HISTORIES / PROCESSES;
   const parts = Array.from({ length: PROCESSES }, (_, at) => [
     "--from",
-    String(1 + at * each),
+    String(SHORT_FROM + at * each),
     "--count",
     String(each),
   ]);
@@ -46,7 +47,7 @@ t.test(`no promise is broken in ${HISTORIES} histories`, async (t) => {
     HISTORIES,
   );
   const entries = runs.reduce((sum, run) => sum + run.entries, 0);
-  t.ok(entries > 30 * HISTORIES, "things happen in them");
+  t.ok(entries > 20 * HISTORIES, "things happen in them");
 });
 
 t.test("a history is the same whenever it is run", async (t) => {
