@@ -131,15 +131,19 @@ export class ModelServer {
 
   #wait(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
+      const over = new AbortController();
       const end = (settle: () => void) => {
-        cancel();
+        over.abort();
         signal?.removeEventListener("abort", onAbort);
         this.#waiters.delete(waiter);
         settle();
       };
       const waiter: Waiter = { resolve: () => end(resolve), reject: (cause) => end(() => reject(cause)) };
       const onAbort = () => waiter.reject(new SluiceError("CLIENT_GONE", "the caller went away"));
-      const cancel = this.#options.clock.after(waitMs, () => waiter.reject(this.#notReadyError()));
+      // A sleep, not a timer: whoever waits keeps the process alive.
+      void this.#options.clock.sleep(waitMs, over.signal).then(() => {
+        if (!over.signal.aborted) waiter.reject(this.#notReadyError());
+      });
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#waiters.add(waiter);
     });
