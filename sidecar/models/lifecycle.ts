@@ -10,7 +10,7 @@
  * | starting | checked or due after the start's bound; of a found and silent one an hour later | failed, and it is stopped |
  * | ready | checked: refused three times, silent over 200 s | unreachable |
  * | ready, unreachable | exited | absent: the next request starts it |
- * | starting, ready, unreachable | stop-asked | draining |
+ * | starting, ready, unreachable | stop-asked | draining; between two starts: absent |
  * | draining | wanted while something still holds it | what it was before: the stop is called off |
  * | draining | drained, then stopped | absent, or starting when it was wanted meanwhile |
  *
@@ -56,6 +56,8 @@ export interface Life {
   readonly wantedAgain: boolean;
   /** While it drains, what it was before; null once it is being ended, too late to call that off. */
   readonly before: "starting" | "ready" | "unreachable" | null;
+  /** A start has failed and the next has not begun: nothing runs. */
+  readonly isPausing: boolean;
   /** Why it is `failed` or `unreachable`. */
   readonly problem: string | null;
 }
@@ -69,6 +71,7 @@ export const UNBORN: Life = {
   health: WELL,
   wantedAgain: false,
   before: null,
+  isPausing: false,
   problem: null,
 };
 
@@ -167,12 +170,15 @@ function whileStarting(life: Life, event: LifeEvent, now: number, rules: LifeRul
     case "start-failed":
       return retry(life, event.problem, now, rules);
     case "due":
-      return isLate(life, now) ? giveUp(life, rules) : { life, actions: [{ do: "start", run: life.run }] };
+      return isLate(life, now)
+        ? giveUp(life, rules)
+        : { life: { ...life, isPausing: false }, actions: [{ do: "start", run: life.run }] };
     case "wanted":
       // A found server that turns out to be gone is then started in earnest.
       return life.attempt === 0 ? stay({ ...life, wantedAgain: rules.startable }) : stay(life);
     case "stop-asked":
-      return startDraining(life);
+      // Between two starts there is nothing to end; whoever still wants it begins a start of their own.
+      return life.isPausing ? stay({ ...UNBORN, run: life.run }) : startDraining(life);
     default:
       return stay(life);
   }
@@ -219,7 +225,7 @@ function retry(life: Life, problem: string, now: number, rules: LifeRules): Step
   if (isLast) return fail(life, problem, []);
   const run = life.run + 1;
   return {
-    life: { ...life, run, attempt: life.attempt + 1, problem: null },
+    life: { ...life, run, attempt: life.attempt + 1, isPausing: true, problem: null },
     actions: [
       { do: "tell", what: "retry", why: problem },
       { do: "wake", run, afterMs: pauseMs },
@@ -297,6 +303,7 @@ function whileDraining(life: Life, event: LifeEvent, now: number, rules: LifeRul
     case "drained":
       return { life: { ...life, before: null }, actions: [{ do: "stop", run: life.run }] };
     case "exited":
+    case "start-failed":
     case "stopped":
       return life.wantedAgain ? begin(life, now, rules) : stay({ ...UNBORN, run: life.run });
     default:

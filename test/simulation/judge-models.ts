@@ -22,7 +22,8 @@ export function judgeModels(entry: LogEntry, ledger: Ledger, accuse: Accuse): vo
 }
 
 function judgeStop({ model, wasReady, t }: LogEntry & { type: "server-stop" }, ledger: Ledger, accuse: Accuse): void {
-  const running = ledger.ofModel(model, "running");
+  // A run that died with its server is nobody's to end any more.
+  const running = ledger.ofModel(model, "running").filter(({ runs }) => runs.at(-1)?.end !== "died");
   if (running.length > 0) accuse(`promise 4: ${model} was stopped during the accepted training ${running[0]!.uuid}`);
   if (!wasReady) return;
   if (ledger.leaseCount(model) > 0)

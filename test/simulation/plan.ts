@@ -75,7 +75,9 @@ export function makePlan(random: Random, seed: number): Plan {
   // One in four is calm: order is judged best where nothing else happens.
   const isCalm = random.chance(0.25);
   const isShort = seed >= SHORT_FROM;
-  const count = isCalm ? random.whole(isShort ? 3 : 5, isShort ? 7 : 12) : random.whole(isShort ? 1 : 2, isShort ? 4 : 7);
+  const count = isCalm
+    ? random.whole(isShort ? 3 : 5, isShort ? 7 : 12)
+    : random.whole(isShort ? 1 : 2, isShort ? 4 : 7);
   const deadlines = random.chance(0.4);
   const tenants = random.pick([[null], [null, "a"], ["a", "b"], ["a", "b", "c"]]);
   const trainings = random.pick([0, 0.1, 0.4]);

@@ -20,6 +20,7 @@ const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
   [28625, "the clock was set forward: a paused urgent task was due, and a permit did not know its lane"],
   [102719, "the clock was set back by an hour: a run began before its own attempt, and was not found"],
   [19243, "the clock was set forward: an accepted training was over its limit at once, and given up as lost"],
+  [1_069_670, "a stop was asked for between two starts of which the first had failed: nobody began the next"],
   [7424, "a run that a former process had marked as running was followed by nobody"],
 ];
 

@@ -18,7 +18,7 @@ import { SidecarClient, submissionOf } from "../../helpers/sidecar.js";
 const TIMES = 25;
 const FINAL_WITHIN_MS = 10_000;
 /** Armed, but nowhere: the calls are counted from the next arming on. */
-const COUNTING = "nowhere=throw:EIO";
+export const COUNTING = "nowhere=throw:EIO";
 
 export interface FaultRig {
   readonly dataDir: string;

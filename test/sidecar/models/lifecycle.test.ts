@@ -97,8 +97,27 @@ const MOVES: Record<string, Record<string, string>> = {
     refused: "unreachable check@1000",
     "stop-asked": "draining drain",
   },
-  draining: { drained: "draining stop", exited: "absent", stopped: "absent" },
+  draining: { drained: "draining stop", exited: "absent", "start-failed": "absent", stopped: "absent" },
 };
+
+t.test("a stop that is asked for between two starts leaves nothing behind that waits", async (t) => {
+  const failing = { type: "start-failed", run: RUN, problem: "no such program" } as const;
+  const pausing = advance(starting, failing, NOW, STARTABLE).life;
+  const stopped = advance(pausing, { type: "stop-asked" }, NOW, STARTABLE).life;
+  t.equal(stopped.state, "absent");
+  t.equal(
+    advance(stopped, { type: "due", run: pausing.run }, NOW, STARTABLE).life.state,
+    "absent",
+    "its pause is over",
+  );
+  t.equal(advance(stopped, { type: "wanted", held: true }, NOW, STARTABLE).life.state, "starting");
+  const resumed = advance(pausing, { type: "due", run: pausing.run }, NOW, STARTABLE).life;
+  t.equal(
+    advance(resumed, { type: "stop-asked" }, NOW, STARTABLE).life.state,
+    "draining",
+    "a start under way is ended",
+  );
+});
 
 t.test("every event in every state does what the table says", async (t) => {
   for (const [state, before] of Object.entries(LIVES)) {
