@@ -33,6 +33,8 @@ export interface ModelEntry {
   readonly modelUri: string | null;
   /** CMG's kind of deployment; absent means `auto` for a process of ours and `static` for everything else. */
   readonly deploymentType?: DeploymentType;
+  /** Docker's id or `process-<pid>` of what Sluice itself started; absent while nothing runs and for everything else. */
+  readonly serverId?: string;
   /** Why it is `failed` or `unreachable`, in words fit for a caller; never log text. */
   readonly problem: string | null;
 }

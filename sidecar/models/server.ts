@@ -4,7 +4,7 @@ import type { ModelEntry } from "../../core/contract/models.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
-import type { ServerDriver } from "./drivers/driver.js";
+import type { Launched, ServerDriver } from "./drivers/driver.js";
 import { advance, type Life, type LifeAction, type LifeEvent, type LifeRules, UNBORN } from "./lifecycle.js";
 import { checkReadiness } from "./readiness.js";
 
@@ -43,6 +43,8 @@ export class ModelServer {
   #life: Life = UNBORN;
   /** Where the present run answers. */
   #url: string | null;
+  /** The present run of a server of ours. */
+  #launched: Launched | null = null;
   #cancelTimer: () => void = () => {};
   #isChecking = false;
 
@@ -67,12 +69,11 @@ export class ModelServer {
   get entry(): ModelEntry {
     const { state, problem } = this.#life;
     const isDown = state === "absent" || state === "failed";
-    return {
-      ...this.#definition,
-      state,
-      problem: problem ?? this.#definition.problem,
-      url: isDown && this.#options.driver !== null ? null : this.#url,
-    };
+    const entry = { ...this.#definition, state, problem: problem ?? this.#definition.problem };
+    if (this.#options.driver === null) return { ...entry, url: this.#url };
+    if (isDown || this.#launched === null) return { ...entry, url: null };
+    const { url, id, address } = this.#launched;
+    return { ...entry, url, address, serverId: id };
   }
 
   /** Begins to watch a server that runs already; one of ours is looked for first. */
@@ -86,11 +87,16 @@ export class ModelServer {
     // What is found becomes the next run; nothing else can begin one before this has ended.
     const run = this.#life.run + 1;
     try {
-      if (driver !== null) this.#url = await driver.adopt((cause) => this.#apply({ type: "exited", run, cause }));
+      if (driver !== null) this.#place(await driver.adopt((cause) => this.#apply({ type: "exited", run, cause })));
     } catch (cause) {
       logger.error({ model: this.name, err: cause }, "what an earlier sidecar left behind could not be looked at");
     }
     if (this.#url !== null) this.#apply({ type: "found" });
+  }
+
+  #place(launched: Launched | null): void {
+    this.#launched = launched;
+    this.#url = launched?.url ?? null;
   }
 
   /** New settings for the same server at the same place. */
@@ -209,8 +215,8 @@ export class ModelServer {
 
   async #start(run: number): Promise<void> {
     try {
-      const url = await this.#options.driver!.start((cause) => this.#apply({ type: "exited", run, cause }));
-      if (run === this.#life.run) this.#url = url;
+      const launched = await this.#options.driver!.start((cause) => this.#apply({ type: "exited", run, cause }));
+      if (run === this.#life.run) this.#place(launched);
       this.#apply({ type: "launched", run });
       this.#options.onChange();
     } catch (caught) {

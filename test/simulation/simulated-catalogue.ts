@@ -2,6 +2,7 @@
  * The models as one process sees them. The life of each server and the leases are the real ones (`sidecar/models/server.ts`,
  * `leases.ts`); what starts and ends a server is simulated, and so is a source that loses sight of one.
  */
+import { Readable } from "node:stream";
 import { SluiceError } from "../../core/contract/errors.js";
 import type { ModelEntry } from "../../core/contract/models.js";
 import type { HttpClient } from "../../core/runtime/http.js";
@@ -136,6 +137,7 @@ export class SimulatedCatalogue implements ModelCatalogue {
     const listen = (onExit: (cause: string) => void) => {
       server.onExit = (cause) => process.deliver(() => onExit(cause));
     };
+    const launched = { url: server.url, id: server.name, address: null };
     return {
       start: async (onExit) => {
         await process.clock.sleep(STARTS_IN_MS);
@@ -146,12 +148,12 @@ export class SimulatedCatalogue implements ModelCatalogue {
         server.start(how === "never ready");
         listen(onExit);
         if (how === "exits") world.clock.after(STARTS_IN_MS, () => server.die("exited with code 1"));
-        return server.url;
+        return launched;
       },
       adopt: async (onExit) => {
         if (server.isDown) return null;
         listen(onExit);
-        return server.url;
+        return launched;
       },
       stop: async () => {
         const decided = !this.#isStopping;
@@ -159,6 +161,7 @@ export class SimulatedCatalogue implements ModelCatalogue {
         await process.clock.sleep(STARTS_IN_MS);
         server.die("was ended");
       },
+      logs: async () => Readable.from([]),
     };
   }
 

@@ -1,20 +1,33 @@
-/** What starts and ends one model's server: a process now, a container later. Its calls are made one at a time by `server.ts`. */
+/** What starts and ends one model's server: a process or a container. Its calls are made one at a time by `server.ts`. */
+import type { Readable } from "node:stream";
 import { SluiceError } from "../../../core/contract/errors.js";
+import type { LogOptions } from "../management.js";
 
-/** `exited with code 3`, `was killed by SIGKILL`: a predicate for "the model server …", fit for a caller. */
+/** `exited with code 3`, `was killed by SIGKILL`, `ran out of memory`: a predicate for "the model server …", fit for a caller. */
 export type ExitListener = (cause: string) => void;
+
+export interface Launched {
+  /** Base URL without trailing slash. */
+  readonly url: string;
+  /** Docker's id, or `process-<pid>`. */
+  readonly id: string;
+  /** The container's address on the configured network; null for a process. */
+  readonly address: string | null;
+}
 
 export interface ServerDriver {
   /**
-   * Starts the server; resolves as soon as its program runs, ready or not, with its base URL.
+   * Starts the server; resolves as soon as its program runs, ready or not.
    * @param onExit called once when that run ends, also when `stop` ended it
    * @throws MODEL_START_FAILED, its message fit for a caller
    */
-  start(onExit: ExitListener): Promise<string>;
-  /** A server that an earlier sidecar left running and that still matches the configuration: its base URL. Ends those that do not match. */
-  adopt(onExit: ExitListener): Promise<string | null>;
+  start(onExit: ExitListener): Promise<Launched>;
+  /** A server that an earlier sidecar left running and that still matches its definition. Ends those that do not match. */
+  adopt(onExit: ExitListener): Promise<Launched | null>;
   /** Ends the server and everything it started; resolves when all of it is gone. Harmless where nothing runs. */
   stop(deadlineMs: number): Promise<void>;
+  /** What the present or the last run has printed; ends with the run when it is followed, or when the signal aborts. */
+  logs(options: LogOptions): Promise<Readable>;
 }
 
 export function startFailure(problem: string, cause?: unknown): SluiceError {

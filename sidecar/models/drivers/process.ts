@@ -5,12 +5,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
+import type { Readable } from "node:stream";
 import { inheritedEnvironment } from "../../../config/inherited-environment.js";
 import type { ProcessModelConfig } from "../../../config/schema.js";
 import type { Clock } from "../../../core/runtime/clock.js";
 import type { Logger } from "../../../core/runtime/logger.js";
+import type { LogOptions } from "../management.js";
 import { fillIn, type PlaceholderValues } from "../placeholders.js";
-import { type ExitListener, type ServerDriver, startFailure } from "./driver.js";
+import { type ExitListener, type Launched, type ServerDriver, startFailure } from "./driver.js";
 import { isPortFree, takeFreePort } from "./free-port.js";
 import {
   hashCommand,
@@ -29,7 +31,7 @@ import {
   RUN_ID_VARIABLE,
   readProcess,
 } from "./process-table.js";
-import { openServerLog, rotateServerLog } from "./server-log.js";
+import { openServerLog, readServerLog, rotateServerLog } from "./server-log.js";
 
 /** From SIGTERM to SIGKILL. */
 const STOP_GRACE_MS = 10_000;
@@ -60,11 +62,11 @@ export class ProcessDriver implements ServerDriver {
     this.#folder = modelFolder(options.dataDir, options.name);
   }
 
-  start(onExit: ExitListener): Promise<string> {
+  start(onExit: ExitListener): Promise<Launched> {
     return this.#inTurn(() => this.#start(onExit));
   }
 
-  adopt(onExit: ExitListener): Promise<string | null> {
+  adopt(onExit: ExitListener): Promise<Launched | null> {
     return this.#inTurn(() => this.#adopt(onExit));
   }
 
@@ -83,13 +85,17 @@ export class ProcessDriver implements ServerDriver {
     });
   }
 
+  logs(options: LogOptions): Promise<Readable> {
+    return readServerLog(this.#folder, options);
+  }
+
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(action);
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
-  async #start(onExit: ExitListener): Promise<string> {
+  async #start(onExit: ExitListener): Promise<Launched> {
     const { entry } = this.#options;
     if (entry === null) throw startFailure("it is no longer configured");
     if (entry.port !== 0 && !(await isPortFree(entry.port))) throw startFailure(`its port ${entry.port} is in use`);
@@ -115,7 +121,7 @@ export class ProcessDriver implements ServerDriver {
     }
     this.#rotate();
     await this.#write({ ...record, pid: identity.pid, start_time: identity.startTime });
-    return serverUrl(port);
+    return launched(identity, port);
   }
 
   async #write(record: ProcessRecord): Promise<void> {
@@ -179,7 +185,7 @@ export class ProcessDriver implements ServerDriver {
     }
   }
 
-  async #adopt(onExit: ExitListener): Promise<string | null> {
+  async #adopt(onExit: ExitListener): Promise<Launched | null> {
     const record = await readRecord(this.#folder);
     if (record === null) {
       await removeRecord(this.#folder).catch(() => undefined);
@@ -206,7 +212,7 @@ export class ProcessDriver implements ServerDriver {
     // A start that was cut off gets its number now.
     if (record.pid === null) await this.#write({ ...record, pid: identity.pid, start_time: identity.startTime });
     logger.info({ event: "model_adopted", model: name, pid: identity.pid }, "a running model server was found again");
-    return serverUrl(record.port);
+    return launched(identity, record.port);
   }
 
   /** The end of a process that is not our child is seen only by looking. */
@@ -248,8 +254,8 @@ export class ProcessDriver implements ServerDriver {
   }
 }
 
-function serverUrl(port: number): string {
-  return `http://127.0.0.1:${port}`;
+function launched({ pid }: ProcessIdentity, port: number): Launched {
+  return { url: `http://127.0.0.1:${port}`, id: `process-${pid}`, address: null };
 }
 
 /** Whom a record names, as far as it can still be told: null when the machine was started anew or nobody carries its run id. */
