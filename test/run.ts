@@ -16,8 +16,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** More than a small machine has cores: most files wait most of the time. */
 const AT_A_TIME = 3;
-/** They promise a time, so nothing else runs beside them, and their folders are on the disk. */
-const ALONE = ["test/e2e/restart.test.ts"];
+/** They hold Sluice to a promised time, so nothing else runs beside them, and their folders are on the disk. */
+const ALONE = ["clients", "full-disk", "redis", "restart"].map((name) => `test/e2e/${name}.test.ts`);
 
 /** Linux' memory, as a folder. */
 const MEMORY = "/dev/shm";
