@@ -89,9 +89,12 @@ export const METRICS: Table = {
       check: async (t, bench) => {
         const count = (task: string) => sum(bench, "gateway_tasks_processed_total", { model: "static-one", task });
         const [processes, infos] = [await count("process"), await count("info")];
-        await bench.ask("POST", "/models/static-one/tasks/process", TEXT);
+        const tasks = [
+          await bench.ask("POST", "/models/static-one/tasks/process", TEXT),
+          await bench.ask("POST", "/models/static-one/tasks/info", TEXT),
+        ];
         await bench.ask("GET", "/models/static-one/info");
-        await bench.ask("POST", "/models/static-one/tasks/info", TEXT);
+        for (const { json } of tasks) await bench.ask("GET", `/tasks/${json.uuid}?wait=15`);
         t.equal(await count("process"), processes + 1);
         t.equal(await count("info"), infos + 2);
       },

@@ -33,11 +33,13 @@ const MODEL = "/models/static-one";
 const text = (body: string): Ask => ({ headers: { "content-type": "text/plain" }, body });
 
 const BOUNDARY = "4d2f8c1e6b7a49d0b0c3a1f2e5d6c7b8";
-const EXPORT = JSON.stringify({
-  projects: [
-    { id: 1, name: "p", cuis: "", tuis: "", documents: [{ id: 1, name: "d", text: "new thing", annotations: [] }] },
-  ],
-});
+
+function trainerExport(id: number): string {
+  const documents = [{ id, name: `d${id}`, text: "new thing", annotations: [] }];
+  return JSON.stringify({ projects: [{ id, name: `p${id}`, cuis: "", tuis: "", documents }] });
+}
+
+const FILES = { "one.json": trainerExport(1), "two.json": trainerExport(2) };
 
 /** A form as httpx writes it: fields first, then files. */
 function form(field: string, files: Readonly<Record<string, string>>, fields: Readonly<Record<string, string>>): Ask {
@@ -113,7 +115,7 @@ export const PYTHON_CLIENT: Table = {
       says: "train_supervised(paths, …): a part trainer_export for each path, description as a field, the rest in the query",
       check: async (t, bench) => {
         const query = "epochs=1&test_size=0.2&early_stopping_patience=-1&log_frequency=1";
-        const body = form("trainer_export", { "one.json": EXPORT, "two.json": EXPORT }, { description: "by client" });
+        const body = form("trainer_export", FILES, { description: "by client" });
         const submitted = await send(bench, "POST", `${MODEL}/tasks/train_supervised?${query}`, body);
         t.equal(submitted.status, 200);
         t.match((await result(bench, submitted)).json, { run: { status: "FINISHED" } });

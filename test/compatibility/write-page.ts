@@ -13,7 +13,7 @@ const WITHIN_MS = 300_000;
 
 function hold(id: string, folder: string): Outcomes {
   const file = fileURLToPath(new URL(`${id}.test.js`, import.meta.url));
-  const env = { ...process.env, [OUTCOMES_VARIABLE]: folder };
+  const env = { ...process.env, [OUTCOMES_VARIABLE]: folder, TAP_TIMEOUT: String(WITHIN_MS / 1_000) };
   spawnSync(process.execPath, [file], { env, stdio: "ignore", timeout: WITHIN_MS });
   const written = join(folder, `${id}.json`);
   return existsSync(written) ? (JSON.parse(readFileSync(written, "utf8")) as Outcomes) : {};
