@@ -22,7 +22,10 @@ export function joinDefinitions({ config, deployments, onDemand, taken }: Defini
     ...deployments.map(ofDeployment),
     ...onDemand.filter(({ modelName }) => !taken.has(modelName)).map(ofOnDemand),
   ];
-  for (const model of [...config.discovery.process.map(ofConfig), ...weaker.filter(({ name }) => !isStatic.has(name))]) {
+  for (const model of [
+    ...config.discovery.process.map(ofConfig),
+    ...weaker.filter(({ name }) => !isStatic.has(name)),
+  ]) {
     if (!byName.has(model.name)) byName.set(model.name, model);
   }
   return [...byName.values()];
@@ -71,7 +74,11 @@ function ofOnDemand(version: OnDemandVersion): ManagedModel {
 }
 
 /** What is said of its server. */
-export function defineServer(model: ManagedModel, source: Exclude<ModelSource, "static">, config: Config): ServerDefinition {
+export function defineServer(
+  model: ManagedModel,
+  source: Exclude<ModelSource, "static">,
+  config: Config,
+): ServerDefinition {
   return {
     name: model.name,
     source,

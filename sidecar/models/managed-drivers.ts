@@ -55,7 +55,8 @@ export class ManagedDrivers {
     const place = this.placeOf(model);
     if (place === "process") return { place, driver: this.#process(model) };
     const { containers } = this.#options;
-    if (containers === null) throw startFailure("models.deployment.driver is docker and discovery.docker.enabled is false");
+    if (containers === null)
+      throw startFailure("models.deployment.driver is docker and discovery.docker.enabled is false");
     return { place, driver: containers.create(model) };
   }
 
@@ -81,7 +82,8 @@ export class ManagedDrivers {
       .adopt(() => {})
       .then(
         () => undefined,
-        (cause) => logger.error({ model: name, err: cause }, "a model server of an earlier configuration cannot be ended"),
+        (cause) =>
+          logger.error({ model: name, err: cause }, "a model server of an earlier configuration cannot be ended"),
       )
       .finally(() => this.#leaving.delete(ending));
     this.#leaving.add(ending);

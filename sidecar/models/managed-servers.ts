@@ -37,6 +37,8 @@ type Owned = { -readonly [Key in keyof Managed]: Managed[Key] } & {
   /** What its start waits for. */
   problem: string | null;
   isLooking: boolean;
+  /** {@link keyOf} of its present or last run. */
+  runKey: string;
 };
 
 export class ManagedServers {
@@ -68,10 +70,9 @@ export class ManagedServers {
     for (const [name, owned] of this.#owned) owned.next = wanted.get(name) ?? null;
     for (const model of wanted.values()) if (!this.#owned.has(model.name)) this.#add(model);
     this.settle();
-    for (const { server, model, next } of this.#owned.values()) {
-      const isLost = next === null && model.origin === "config";
-      if (isLost) server.drain();
-      else if (next !== null && !isSameRun(model, next, this.#options.config())) this.#tellKept(server.name);
+    for (const owned of this.#owned.values()) {
+      if (owned.next === null && owned.model.origin === "config") owned.server.drain();
+      else if (!this.#isDown(owned) && !this.#isSameRun(owned)) this.#tellKept(owned.server.name);
     }
     this.#options.onChange();
   }
@@ -88,6 +89,7 @@ export class ManagedServers {
       create: async () => {
         owned.model = owned.next ?? owned.model;
         const placed = await createDriver(owned.model);
+        owned.runKey = keyOf(owned.model, placed.place, config());
         this.#describe(owned, placed.place);
         return placed;
       },
@@ -102,6 +104,7 @@ export class ManagedServers {
       problem: null,
       begun: Promise.resolve(),
       isLooking: false,
+      runKey: "",
     };
     this.#owned.set(model.name, owned);
     this.#begin(owned);
@@ -132,17 +135,26 @@ export class ManagedServers {
   /** To be called after changes of a server: what is down takes its new definition, or goes. */
   settle(): void {
     for (const [name, owned] of this.#owned) {
-      const { server, model, next } = owned;
-      const isDown = !owned.isLooking && ["absent", "failed"].includes(server.entry.state);
+      const { server, next } = owned;
+      const isDown = this.#isDown(owned);
       if (isDown && next === null) {
         this.#owned.delete(name);
         server.close();
         continue;
       }
       // What only Sluice reads takes effect at once.
-      if (next !== null && (isDown || isSameRun(model, next, this.#options.config()))) owned.model = next;
+      if (next !== null && (isDown || this.#isSameRun(owned))) owned.model = next;
       this.#describe(owned);
     }
+  }
+
+  #isDown({ isLooking, server }: Owned): boolean {
+    return !isLooking && (server.entry.state === "absent" || server.entry.state === "failed");
+  }
+
+  /** Whether its next run would be no other than the present one. */
+  #isSameRun({ next, driver, runKey }: Owned): boolean {
+    return next === null || runKey === keyOf(next, driver.place, this.#options.config());
   }
 
   /** Looks again for a server of this model that runs already. */
@@ -154,18 +166,16 @@ export class ManagedServers {
   /** Ends the processes; containers run on and are found again. */
   async stop(deadlineMs: number): Promise<void> {
     await Promise.all(
-      this.all.map(async ({ server, driver }) => (driver.place === "docker" ? server.close() : server.stop(deadlineMs))),
+      this.all.map(async ({ server, driver }) =>
+        driver.place === "docker" ? server.close() : server.stop(deadlineMs),
+      ),
     );
   }
 }
 
-/** Whether a run that was started with the one is as good as a run of the other. */
-function isSameRun(one: ManagedModel, other: ManagedModel, config: Config): boolean {
-  if (one === other) return true;
-  return one.origin === other.origin && one.modelUri === other.modelUri && JSON.stringify(one.deploy) === JSON.stringify(other.deploy) && hashOf(one, config) === hashOf(other, config);
-}
-
-function hashOf(model: ManagedModel, config: Config): string | null {
-  const entry = processOf(model, config);
-  return entry === null ? null : hashCommand(entry);
+/** The same for two definitions whose runs are as good as each other's; settings that only Sluice reads are left out. */
+function keyOf(model: ManagedModel, place: PlacedDriver["place"] | null, config: Config): string {
+  const entry = place === "process" ? processOf(model, config) : null;
+  const { modelUri, modelType, deploy } = model;
+  return JSON.stringify([place, modelUri, modelType, deploy, entry === null ? null : hashCommand(entry)]);
 }

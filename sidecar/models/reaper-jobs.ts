@@ -92,7 +92,8 @@ export class Reaper {
           observer.reaped(reap);
           logger.info(fields, "a model past its time was stopped");
         },
-        (cause) => logger.error({ ...fields, err: cause }, "a model past its time could not be stopped; it is tried again"),
+        (cause) =>
+          logger.error({ ...fields, err: cause }, "a model past its time could not be stopped; it is tried again"),
       )
       .finally(() => this.#reaping.delete(reap.name));
     this.#reaping.set(reap.name, work);

@@ -126,8 +126,8 @@ export class Starts {
       this.#options.onWait(name, problem);
       if (isNew) this.#options.logger.info({ event: "model_waits", model: name, reason: problem }, "a start waits");
     }
-    if (!isNew && !this.#options.isWanted(name)) return this.#options.callOff(name);
-    for (const victim of evict) this.#evict(victim, name);
+    if (!isNew && !this.#options.isWanted(name)) this.#options.callOff(name);
+    else for (const victim of evict) this.#evict(victim, name);
   }
 
   #evict(victim: string, name: string): void {
@@ -152,6 +152,7 @@ export class Starts {
   /** Refuses whoever waits. */
   close(): void {
     this.#cancelTimer();
-    for (const [name, { refuse }] of this.#waiting) this.#settle(name, () => refuse(startFailure("Sluice is stopping")));
+    for (const [name, { refuse }] of this.#waiting)
+      this.#settle(name, () => refuse(startFailure("Sluice is stopping")));
   }
 }
