@@ -8,6 +8,7 @@ import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "./catalogue.js";
 import { DockerDiscovery } from "./discovery/docker.js";
 import { findStatic } from "./discovery/static.js";
+import { DockerClient } from "./docker-client.js";
 import type { ServerDriver } from "./drivers/driver.js";
 import { Leases } from "./leases.js";
 import type { LifeRules } from "./lifecycle.js";
@@ -48,6 +49,7 @@ class Catalogue implements ManagedCatalogue {
   readonly #static: WatchedServers;
   readonly #docker: WatchedServers;
   readonly #process: ProcessServers;
+  readonly #dockerClient: DockerClient;
   readonly #dockerDiscovery: DockerDiscovery;
   readonly #listeners = new Set<(models: ModelEntry[]) => void>();
   readonly #clashesTold = new Set<string>();
@@ -77,8 +79,10 @@ class Catalogue implements ManagedCatalogue {
       onChange,
       create: (...made) => this.#create(...made),
     });
+    this.#dockerClient = new DockerClient({ socketPath: options.config.discovery.docker.socket, clock });
     this.#dockerDiscovery = new DockerDiscovery({
       config: options.config,
+      docker: this.#dockerClient,
       clock,
       logger,
       onFound: (found) => this.#docker.follow(found),
@@ -102,6 +106,7 @@ class Catalogue implements ManagedCatalogue {
 
   async #stop(deadlineMs: number): Promise<void> {
     this.#dockerDiscovery.stop();
+    this.#dockerClient.close();
     this.#static.close();
     this.#docker.close();
     this.#firstRoundDone();
