@@ -76,7 +76,7 @@ module.exports = {
     only("bottleneck", ["sidecar/scheduler/limiter-(entry|local|redis)\\.ts"]),
     only("redis", ["core/runtime/redis\\.ts"]),
     only("better-sqlite3", ["sidecar/db/"]),
-    only("dockerode", ["sidecar/models/discovery/docker\\.ts"]),
+    only("dockerode", ["sidecar/models/docker-client\\.ts"]),
     only("node-cron", ["sidecar/models/reaper-jobs\\.ts"]),
     only("fastify", ["sidecar/api/", "sidecar/app\\.ts"]),
     only("pino", ["core/runtime/logger\\.ts"]),

@@ -40,8 +40,8 @@ export class ManagedDriver implements ServerDriver {
     const pending = new AbortController();
     this.#pending = pending;
     await this.#options.admit(pending.signal);
-    // What the run before has left of itself ends first: both may use one folder or one name.
-    await this.#present?.driver.stop(this.#options.clock.now());
+    // What is left of a process that has just died ends first: both use one folder.
+    if (this.place === "process") await this.#present!.driver.stop(this.#options.clock.now());
     const next = await this.#options.create();
     if (pending.signal.aborted) throw startFailure("its start was called off");
     this.#present = next;

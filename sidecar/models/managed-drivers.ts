@@ -19,8 +19,7 @@ export interface ContainerDrivers {
 export interface ManagedDriversOptions {
   readonly config: () => Config;
   readonly dataDir: string;
-  /** Null: there are no containers. */
-  readonly containers: ContainerDrivers | null;
+  readonly containers: ContainerDrivers;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -39,8 +38,12 @@ export class ManagedDrivers {
   /** Asks whether a Docker daemon answers, where that decides anything. */
   async look(): Promise<void> {
     const { containers, config } = this.#options;
-    if (containers === null || config().models.deployment.driver !== null || this.#hasDaemon) return;
+    if (config().models.deployment.driver !== null || this.#hasDaemon) return;
     this.#hasDaemon = await containers.isAnswering();
+  }
+
+  daemonAnswered(): void {
+    this.#hasDaemon = true;
   }
 
   /** As far as it is known now. Entries of the configuration are always processes: their commands say so. */
@@ -53,11 +56,7 @@ export class ManagedDrivers {
   async create(model: ManagedModel): Promise<PlacedDriver> {
     if (model.origin !== "config") await this.look();
     const place = this.placeOf(model);
-    if (place === "process") return { place, driver: this.#process(model) };
-    const { containers } = this.#options;
-    if (containers === null)
-      throw startFailure("models.deployment.driver is docker and discovery.docker.enabled is false");
-    return { place, driver: containers.create(model) };
+    return { place, driver: place === "process" ? this.#process(model) : this.#options.containers.create(model) };
   }
 
   #process(model: ManagedModel): ServerDriver {

@@ -6,16 +6,19 @@ import type { Clock } from "../../core/runtime/clock.js";
 import type { HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "./catalogue.js";
+import type { ManagedContainer } from "./discovery/containers.js";
 import { DockerDiscovery } from "./discovery/docker.js";
 import { findStatic } from "./discovery/static.js";
+import { DockerClient } from "./docker-client.js";
 import { Leases } from "./leases.js";
 import type { LifeRules } from "./lifecycle.js";
 import { ManagedModels, type ManagedServerParts } from "./managed-models.js";
 import type { ModelObserver } from "./model-metrics.js";
 import type { ModelStore } from "./model-store.js";
+import { ProjectContainers } from "./project-containers.js";
 import { PublishedModels } from "./published-models.js";
 import { ModelServer, type ModelServerOptions, type ServerDefinition } from "./server.js";
-import { WatchedServers } from "./watched-servers.js";
+import { type FoundServer, WatchedServers } from "./watched-servers.js";
 
 export interface CatalogueOptions {
   readonly config: Config;
@@ -32,6 +35,8 @@ export interface CatalogueOptions {
 export interface ManagedCatalogue extends ModelCatalogue {
   /** The models that Sluice itself starts and stops. */
   readonly managed: ManagedModels;
+  /** The project's containers, whoever started them. */
+  readonly containers: ProjectContainers;
   /** Resolves once every source is being watched; a Docker daemon that is away is not waited for. */
   start(): Promise<void>;
   /** Stops watching and ends the processes we started. Idempotent. */
@@ -53,10 +58,12 @@ export function createModelCatalogue(options: CatalogueOptions): ManagedCatalogu
 class Catalogue implements ManagedCatalogue {
   readonly allFirstRoundDone: Promise<void>;
   readonly managed: ManagedModels;
+  readonly containers: ProjectContainers;
   readonly #options: CatalogueOptions;
   readonly #leases: Leases;
   readonly #static: WatchedServers;
   readonly #docker: WatchedServers;
+  readonly #dockerClient: DockerClient;
   readonly #dockerDiscovery: DockerDiscovery;
   readonly #published: PublishedModels;
   #config: Config;
@@ -80,11 +87,19 @@ class Catalogue implements ManagedCatalogue {
     const create = (definition: ServerDefinition) => this.#create({ definition, driver: null });
     this.#static = new WatchedServers({ create, onChange });
     this.#docker = new WatchedServers({ create, onChange });
+    this.#dockerClient = new DockerClient({ socketPath: options.config.discovery.docker.socket, clock });
+    this.containers = new ProjectContainers({
+      docker: this.#dockerClient,
+      config: () => this.#config,
+      dataDir,
+      clock,
+      logger,
+    });
     this.managed = new ManagedModels({
       config: () => this.#config,
       store: options.store ?? null,
       dataDir,
-      containers: null,
+      containers: this.containers,
       createServer: (parts) => this.#create(parts),
       idleSince: (name) => this.#leases.idleSince(name),
       onChange,
@@ -94,12 +109,10 @@ class Catalogue implements ManagedCatalogue {
     });
     this.#dockerDiscovery = new DockerDiscovery({
       config: options.config,
+      docker: this.#dockerClient,
       clock,
       logger,
-      onFound: (found) => {
-        this.#docker.follow(found);
-        this.managed.foundOthers(new Set(found.map(({ definition }) => definition.name)));
-      },
+      onFound: (found, own) => this.#found(found, own),
       onAway: () => {
         for (const server of this.#docker.servers) server.checkNow();
       },
@@ -125,6 +138,18 @@ class Catalogue implements ManagedCatalogue {
     this.#firstRoundDone();
     this.#published.close();
     await this.managed.stop(deadlineMs);
+    this.#dockerClient.close();
+  }
+
+  #found(others: FoundServer[], own: ManagedContainer[]): void {
+    this.#docker.follow(others);
+    const names = new Set(others.map(({ definition }) => definition.name));
+    this.managed.found(names, own).catch((cause) => {
+      this.#options.logger.error(
+        { err: cause },
+        "containers of ours that were found cannot be kept; they are looked at again",
+      );
+    });
   }
 
   reconfigure(config: Config): void {
