@@ -20,6 +20,8 @@ export interface ManagedDriversOptions {
   readonly config: () => Config;
   readonly dataDir: string;
   readonly containers: ContainerDrivers;
+  /** Bounded, never throws; null where nobody knows. */
+  readonly modelTypeOf: (modelUri: string) => Promise<string | null>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -53,10 +55,23 @@ export class ManagedDrivers {
   }
 
   /** @throws MODEL_START_FAILED where nothing can run it */
-  async create(model: ManagedModel): Promise<PlacedDriver> {
+  async create(model: ManagedModel, isStart: boolean): Promise<{ placed: PlacedDriver; modelType: string | null }> {
     if (model.origin !== "config") await this.look();
     const place = this.placeOf(model);
-    return { place, driver: place === "process" ? this.#process(model) : this.#options.containers.create(model) };
+    const isTypeUsed = place === "docker" ? isStart : this.#isTypeInTemplate();
+    const modelType = model.modelType ?? (isTypeUsed ? await this.#askType(model) : null);
+    const typed = { ...model, modelType };
+    const driver = place === "process" ? this.#process(typed) : this.#options.containers.create(typed);
+    return { placed: { place, driver }, modelType };
+  }
+
+  async #askType({ origin, modelUri }: ManagedModel): Promise<string | null> {
+    return origin === "config" || modelUri === null ? null : this.#options.modelTypeOf(modelUri);
+  }
+
+  #isTypeInTemplate(): boolean {
+    const { command, env } = this.#options.config().models.deployment.process ?? { command: [], env: {} };
+    return [...command, ...Object.values(env)].some((text) => text.includes("{model_type}"));
   }
 
   #process(model: ManagedModel): ServerDriver {

@@ -24,6 +24,8 @@ export interface ManagedModelsOptions {
   readonly store: ModelStore | null;
   readonly dataDir: string;
   readonly containers: ContainerDrivers;
+  /** Bounded, never throws; null where nobody knows. */
+  readonly modelTypeOf: (modelUri: string) => Promise<string | null>;
   readonly createServer: (given: ManagedServerParts) => ModelServer;
   /** Epoch ms of the last use's end; null while something holds it, or when nobody has used it. */
   readonly idleSince: (name: string) => number | null;
@@ -80,7 +82,7 @@ export class ManagedModels {
     this.servers = new ManagedServers({
       config,
       placeOf: (model) => this.#drivers.placeOf(model),
-      createDriver: (model) => this.#drivers.create(model),
+      createDriver: (model, isStart) => this.#drivers.create(model, isStart),
       admit: (model, signal) => this.#starts.admit(model.name, needOf(model, config()), signal),
       createServer: (definition, driver, startable) => this.#createServer(definition, driver, startable),
       onChange,

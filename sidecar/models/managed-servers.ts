@@ -12,7 +12,11 @@ export interface ManagedServersOptions {
   readonly config: () => Config;
   /** Where a model that does not run would be started. */
   readonly placeOf: (model: ManagedModel) => PlacedDriver["place"];
-  readonly createDriver: (model: ManagedModel) => Promise<PlacedDriver>;
+  /** With the model's type, as far as it is known. */
+  readonly createDriver: (
+    model: ManagedModel,
+    isStart: boolean,
+  ) => Promise<{ placed: PlacedDriver; modelType: string | null }>;
   /** See {@link ManagedDriverOptions.admit}. */
   readonly admit: (model: ManagedModel, signal: AbortSignal) => Promise<void>;
   /** @param startable asked whenever a request wants it */
@@ -86,10 +90,11 @@ export class ManagedServers {
     const driver = new ManagedDriver({
       clock,
       admit: (signal) => admit(owned.next ?? owned.model, signal),
-      create: async () => {
-        owned.model = owned.next ?? owned.model;
-        const placed = await createDriver(owned.model);
-        owned.runKey = keyOf(owned.model, placed.place, config());
+      create: async (isStart) => {
+        const definition = owned.next ?? owned.model;
+        const { placed, modelType } = await createDriver(definition, isStart);
+        owned.model = { ...definition, modelType };
+        owned.runKey = keyOf(definition, placed.place, config());
         this.#describe(owned, placed.place);
         return placed;
       },
@@ -143,7 +148,8 @@ export class ManagedServers {
         continue;
       }
       // What only Sluice reads takes effect at once.
-      if (next !== null && (isDown || this.#isSameRun(owned))) owned.model = next;
+      if (next !== null && isDown) owned.model = next;
+      else if (next !== null && this.#isSameRun(owned)) owned.model = { ...next, modelType: owned.model.modelType };
       this.#describe(owned);
     }
   }

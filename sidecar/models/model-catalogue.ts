@@ -24,6 +24,8 @@ export interface CatalogueOptions {
   readonly config: Config;
   /** Default: the configuration alone names models. */
   readonly store?: ModelStore;
+  /** Of a URI; bounded, never throws. Default: nobody knows. */
+  readonly modelTypeOf?: (modelUri: string) => Promise<string | null>;
   /** Default: nothing is counted. */
   readonly observer?: ModelObserver;
   readonly dataDir: string;
@@ -35,6 +37,8 @@ export interface CatalogueOptions {
 export interface ManagedCatalogue extends ModelCatalogue {
   /** The models that Sluice itself starts and stops. */
   readonly managed: ManagedModels;
+  /** Whose state an entry of the list tells. */
+  server(name: string): ModelServer | undefined;
   /** The project's containers, whoever started them. */
   readonly containers: ProjectContainers;
   /** Resolves once every source is being watched; a Docker daemon that is away is not waited for. */
@@ -100,6 +104,7 @@ class Catalogue implements ManagedCatalogue {
       store: options.store ?? null,
       dataDir,
       containers: this.containers,
+      modelTypeOf: options.modelTypeOf ?? (async () => null),
       createServer: (parts) => this.#create(parts),
       idleSince: (name) => this.#leases.idleSince(name),
       onChange,
@@ -186,6 +191,10 @@ class Catalogue implements ManagedCatalogue {
     const server = entry === undefined ? undefined : this.#published.server(entry.name);
     if (server === undefined) throw new SluiceError("MODEL_UNKNOWN", unavailableMessage(nameOrAddress, this.list()));
     return server;
+  }
+
+  server(name: string): ModelServer | undefined {
+    return this.#published.server(name);
   }
 
   onChange(listener: (models: ModelEntry[]) => void): () => void {
