@@ -110,9 +110,10 @@ export class ManagedModels {
     });
   }
 
-  async stop(deadlineMs: number): Promise<void> {
+  /** @param leave says of each process, when its end has come, whether it is left running */
+  async stop(deadlineMs: number, leave: (server: ModelServer) => Promise<boolean>): Promise<void> {
     this.#starts.close();
-    await Promise.all([this.#reaper.stop(), this.servers.stop(deadlineMs), this.#drivers.stop()]);
+    await Promise.all([this.#reaper.stop(), this.servers.stop(deadlineMs, leave), this.#drivers.stop()]);
   }
 
   /** To be called when what is stored or configured has changed. */

@@ -1,5 +1,6 @@
 /** The servers that Sluice itself starts and stops: one per managed model, whatever names it and wherever it runs. */
 import type { Config } from "../../config/schema.js";
+import { SluiceError } from "../../core/contract/errors.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { hashCommand } from "./drivers/process-record.js";
@@ -169,13 +170,17 @@ export class ManagedServers {
     if (owned?.server.entry.state === "absent" && !owned.isLooking) this.#begin(owned);
   }
 
-  /** Ends the processes; containers run on and are found again. */
-  async stop(deadlineMs: number): Promise<void> {
-    await Promise.all(
-      this.all.map(async ({ server, driver }) =>
-        driver.place === "docker" ? server.close() : server.stop(deadlineMs),
-      ),
-    );
+  /**
+   * Ends the processes; containers run on and are found again.
+   * @param leave says of each process, when its end has come, whether it is left running
+   */
+  async stop(deadlineMs: number, leave: (server: ModelServer) => Promise<boolean>): Promise<void> {
+    const end = async ({ server, driver }: Managed) => {
+      const isLeft = driver.place === "docker" || (await leave(server));
+      if (isLeft) server.close(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));
+      else await server.stop(deadlineMs);
+    };
+    await Promise.all(this.all.map(end));
   }
 }
 

@@ -179,7 +179,10 @@ class Management implements ModelManagement {
   async #stop(server: ModelServer): Promise<void> {
     if ((await server.stopWhenIdle(HELD_WAIT_MS)) === "stopped") return;
     const seconds = HELD_WAIT_MS / 1_000;
-    throw new SluiceError("MODEL_IN_USE", `Model '${server.name}' is in use and has not become free within ${seconds} s`);
+    throw new SluiceError(
+      "MODEL_IN_USE",
+      `Model '${server.name}' is in use and has not become free within ${seconds} s`,
+    );
   }
 
   logs(name: string, options: LogOptions): Promise<Readable> {
