@@ -1,6 +1,7 @@
 /** CMG's on-demand configurations (reference cmg-api 1.7): references resolved, versions kept by the store, whoever follows them told. */
 import { SluiceError } from "../../core/contract/errors.js";
 import type { OnDemandConfig, OnDemandCreate, OnDemandUpdate } from "../../core/contract/model-management.js";
+import type { Logger } from "../../core/runtime/logger.js";
 import { tidySpec } from "./deploy-spec.js";
 import type { OnDemandConfigs } from "./management.js";
 import { checkModelName, shown } from "./model-name.js";
@@ -19,6 +20,7 @@ export interface OnDemandOptions {
   readonly references: References;
   /** Asked at every change: a reload takes effect at once. */
   readonly settings: () => OnDemandSettings;
+  readonly logger: Logger;
 }
 
 export interface FollowedOnDemandConfigs extends OnDemandConfigs {
@@ -29,11 +31,23 @@ export interface FollowedOnDemandConfigs extends OnDemandConfigs {
 /** A hundred years. */
 const LONGEST_IDLE_TTL_SECONDS = 3_155_760_000;
 
-export function createOnDemandConfigs({ store, references, settings }: OnDemandOptions): FollowedOnDemandConfigs {
+export function createOnDemandConfigs(options: OnDemandOptions): FollowedOnDemandConfigs {
+  const { store, references, settings, logger } = options;
   const listeners = new Set<(name: string) => void>();
-  const tell = (name: string) => {
-    for (const listener of listeners) listener(name);
-  };
+
+  /** After the commit: a listener that fails must not make a change look undone. */
+  function tell(name: string): void {
+    for (const listener of listeners) {
+      try {
+        listener(name);
+      } catch (cause) {
+        logger.error(
+          { event: "listener_failed", err: cause },
+          "a change of an on-demand configuration could not be told",
+        );
+      }
+    }
+  }
 
   /** Null where the request names none. */
   async function resolve(given: Pick<OnDemandUpdate, "model_uri" | "tracking_id">): Promise<string | null> {
