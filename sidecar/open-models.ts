@@ -56,7 +56,7 @@ export function openModels({ tasks, metrics, mlflow, http, clock, logger, config
   const management = createModelManagement({
     catalogue,
     store,
-    onDemand: createOnDemandConfigs({ store, references, settings: () => onDemandSettingsOf(config()) }),
+    onDemand: createOnDemandConfigs({ store, references, settings: () => onDemandSettingsOf(config()), logger: log }),
     plan: (name, request, isRunning) =>
       planDeployment(name, request, { rules: deployRulesOf(config()), references, isRunning, now: clock.now }),
     onDeployed: (name, modelUri) => modelMetrics.deployed(name, modelUri),
