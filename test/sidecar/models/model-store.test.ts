@@ -72,6 +72,8 @@ t.test("times grow with every change, also while the clock stands still or goes 
   nowMs = 4_000;
   t.equal((await models.updateConfig("m", onDemandChange()))!.updatedAtUs, 5_000_002);
   t.equal((await models.createConfig(newOnDemand())).createdAtUs, 5_000_001);
+  t.equal(models.versions("m")[1]!.updatedAtUs, 5_000_003, "being replaced is the next change");
+  t.equal((await models.enableConfig(first.id))!.version.updatedAtUs, 5_000_004);
 });
 
 t.test("deployments are kept by name, whole, until they are removed", async (t) => {
