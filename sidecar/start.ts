@@ -13,11 +13,12 @@ import { registerModelStop } from "./api/model-stop.js";
 import { registerModelRoutes } from "./api/models.js";
 import { createApp, listenOnSocket } from "./app.js";
 import { createSidecarMetrics } from "./metrics.js";
-import { createModelCatalogue } from "./models/model-catalogue.js";
+import { openModels } from "./open-models.js";
 import { isTraining } from "./scheduler/decide.js";
 import { openScheduling } from "./scheduling.js";
 import { orderOf, permitSettingsOf, queueBoundsOf } from "./settings.js";
 import { openTasks } from "./tasks/open-tasks.js";
+import { openMlflow } from "./tracking/open-mlflow.js";
 import { startUpkeep } from "./upkeep.js";
 
 export interface Sidecar {
@@ -71,20 +72,18 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
   const http = createHttpClient();
   releasers.push("http client", () => http.close());
 
-  const catalogue = createModelCatalogue({
-    config,
-    dataDir,
-    logger: logger.child("sidecar.models"),
-    clock,
-    http,
-    needOf: (model) => store.needOf(model),
-  });
+  const mlflow = await openMlflow(config.tracking ?? config.cms.tracking, clock, logger.child("sidecar.tracking"));
+  if (mlflow !== null) releasers.push("mlflow", () => mlflow.close());
+
+  const metrics = createSidecarMetrics(store);
+  const shared = { tasks, metrics, mlflow, http, clock, logger, config: () => config };
+  const models = openModels(shared);
+  const { catalogue } = models;
   const stopModels = (deadlineMs: number) => catalogue.stop(deadlineMs);
   releasers.push("models", stopModels);
   await catalogue.start();
 
-  const metrics = createSidecarMetrics(store);
-  const parts = { tasks, catalogue, metrics, http, clock, logger, config: () => config };
+  const parts = { ...shared, ...models };
   const scheduling = await openScheduling(parts, releasers);
   const { permits, forecast, attempts, dispatcher, gate } = scheduling;
 

@@ -2,13 +2,17 @@
 import { z } from "zod";
 import {
   command,
+  containerCommand,
   count,
   duration,
+  gpus,
   LATER,
   LONGEST_AGE_MS,
+  modelName,
   port,
   rateLimit,
   secret,
+  size,
   template,
   text,
   variables,
@@ -18,15 +22,10 @@ const auto = z.strictObject({
   health_check_timeout: duration(1).prefault("5m").describe("A start may take this long"),
   default_idle_ttl: duration(1, LONGEST_AGE_MS)
     .prefault("1h")
-    .describe("Stopped after this long without use, unless its own configuration says otherwise")
-    .meta(LATER),
-  max_concurrent_deployments: count().nullable().default(null).describe("Starts at a time; null: no limit").meta(LATER),
+    .describe("Stopped after this long without use, unless its own configuration says otherwise"),
+  max_concurrent_deployments: count().nullable().default(null).describe("Starts at a time; null: no limit"),
   deployment_retry_attempts: count(0).default(2).describe("A failed start is tried again this often"),
-  require_model_uri_validation: z
-    .boolean()
-    .default(false)
-    .describe("Check a model_uri before it is accepted")
-    .meta(LATER),
+  require_model_uri_validation: z.boolean().default(false).describe("Check a model_uri before it is accepted"),
 });
 
 const manual = z.strictObject({
@@ -41,14 +40,17 @@ export const models = z.strictObject({
   rate_limit: rateLimit().describe(
     "How often one model server is called; CMS's own 180, 90 and 10 a minute act as 90, 45 and 5; null: learned from its 429s",
   ),
+  logs_over_http: z
+    .boolean()
+    .default(false)
+    .describe("GET /admin/models/<name>/logs answers through the proxy too; the logs may hold notes"),
   deployment: z
     .strictObject({
       driver: z
         .enum(["docker", "process"])
         .nullable()
         .default(null)
-        .describe("What starts model servers; null: docker where a daemon answers, else process")
-        .meta(LATER),
+        .describe("What starts model servers; null: docker where a daemon answers, else process"),
       process: z
         .strictObject({
           command: command(),
@@ -61,18 +63,49 @@ export const models = z.strictObject({
         })
         .nullable()
         .default(null)
-        .describe("How the process driver starts a model server")
-        .meta(LATER),
+        .describe("How the process driver starts a model server that is deployed or on demand"),
       auto: auto.prefault({}).describe("Models started on demand"),
-      manual: manual.prefault({}).describe("Models deployed by hand").meta(LATER),
+      manual: manual.prefault({}).describe("Models deployed by hand"),
+      memory: z
+        .strictObject({
+          budget: size(1)
+            .nullable()
+            .default(null)
+            .describe(
+              "Model servers that Sluice runs get this much together: one that does not fit waits; null: no limit",
+            ),
+          default: size()
+            .nullable()
+            .default(null)
+            .describe("Counted for a model whose configuration names no memory; null: nothing"),
+        })
+        .prefault({})
+        .describe("Memory of model servers, as their configurations claim it"),
+      never_together: z
+        .array(z.array(modelName()).min(2))
+        .default([])
+        .describe("Groups of models of which one at a time runs, such as those that need the one GPU"),
       static: z.strictObject({}).prefault({}).describe("Nothing yet; CMG's file may hold it"),
-      use_ip_addresses: z.boolean().default(false).describe("Reach containers by address, not by name").meta(LATER),
+      use_ip_addresses: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Below cms.host_url: <host_url>/<address>, not <host_url>/<name>; without it containers are always reached by address",
+        ),
     })
     .prefault({})
     .describe("Starting and stopping model servers"),
 });
 
-const trackingKeys = {
+const s3 = z.strictObject({
+  access_key_id: secret().nullable().default(null).describe("Key for the artifact store"),
+  secret_access_key: secret().nullable().default(null).describe("Secret for the artifact store"),
+  endpoint_url: text().default("http://minio:9000").describe("The artifact store's address"),
+});
+
+const systemMetrics = z.boolean().default(true);
+
+const server = {
   uri: text()
     .default("http://mlflow-ui:5000")
     .describe(
@@ -85,23 +118,21 @@ const trackingKeys = {
     .nullable()
     .default(null)
     .describe("Certificates (PEM) that MLflow's is checked against; null: the public ones"),
-  s3: z
-    .strictObject({
-      access_key_id: secret().nullable().default(null).describe("Key for the artifact store"),
-      secret_access_key: secret().nullable().default(null).describe("Secret for the artifact store"),
-      endpoint_url: text().default("http://minio:9000").describe("The artifact store's address"),
-    })
-    .prefault({})
-    .describe("MLflow's artifact store")
-    .meta(LATER),
-  enable_system_metrics_logging: z
-    .boolean()
-    .default(true)
-    .describe("MLflow records the machine's load with each run")
-    .meta(LATER),
 };
 
-export const tracking = z.strictObject(trackingKeys);
+export const tracking = z.strictObject({
+  ...server,
+  s3: s3.prefault({}).describe("Only cms.tracking.s3 reaches model servers").meta(LATER),
+  enable_system_metrics_logging: systemMetrics
+    .describe("Only cms.tracking.enable_system_metrics_logging reaches model servers")
+    .meta(LATER),
+});
+
+const trackingOfServers = z.strictObject({
+  ...server,
+  s3: s3.prefault({}).describe("MLflow's artifact store"),
+  enable_system_metrics_logging: systemMetrics.describe("MLflow records the machine's load with each run"),
+});
 
 const auth = z.strictObject({
   user_enabled: z.boolean().default(false).describe("Model servers ask their users to log in"),
@@ -127,20 +158,39 @@ export const cms = z.strictObject({
   image: text()
     .min(1)
     .default("cogstacksystems/cogstack-modelserve:latest")
-    .describe("Image that model servers are started from")
-    .meta(LATER),
+    .describe("Image that model servers are started from; pulled when it is missing, without a log-in"),
+  command: containerCommand().default([
+    "/.venv/bin/python",
+    "cli/cli.py",
+    "serve",
+    "--model-type={model_type}",
+    "--model-name={name}",
+    "--mlflow-model-uri={model_uri}",
+    "--host=0.0.0.0",
+    "--port={port}",
+  ]),
+  gpus: gpus().nullable().default(null).describe('GPUs of a model server: "all" or how many; null: none'),
+  types: z
+    .record(
+      z.string().min(1),
+      z.strictObject({
+        image: text().min(1).nullable().default(null).describe("Image of this type; null: cms.image"),
+        gpus: gpus().nullable().default(null).describe("GPUs of this type; null: cms.gpus"),
+      }),
+    )
+    .default({})
+    .describe("Model type (medcat_umls, huggingface_ner, ...) to what is its own"),
   volumes: z
     .record(z.string().min(1), z.string().min(1))
     .default({ "retrained-models": "/app/model/retrained" })
-    .describe("Docker volume to path in a model server's container")
-    .meta(LATER),
-  gelf_input_uri: text().default("http://graylog:12201").describe("Where model servers send their logs").meta(LATER),
-  enable_evaluation_apis: z.boolean().default(true).describe("Model servers offer evaluation").meta(LATER),
-  enable_previews_apis: z.boolean().default(true).describe("Model servers offer previews").meta(LATER),
-  enable_training_apis: z.boolean().default(true).describe("Model servers offer training").meta(LATER),
-  publish_ports: z.boolean().default(false).describe("Publish model servers' ports on the host").meta(LATER),
-  tracking: tracking.prefault({}).describe("MLflow as model servers see it"),
-  auth: auth.prefault({}).describe("Log-in of model servers").meta(LATER),
+    .describe("Docker volume to path in a model server's container"),
+  gelf_input_uri: text().default("http://graylog:12201").describe("Where model servers send their logs"),
+  enable_evaluation_apis: z.boolean().default(true).describe("Model servers offer evaluation"),
+  enable_previews_apis: z.boolean().default(true).describe("Model servers offer previews"),
+  enable_training_apis: z.boolean().default(true).describe("Model servers offer training"),
+  publish_ports: z.boolean().default(false).describe("Publish model servers' ports on the host"),
+  tracking: trackingOfServers.prefault({}).describe("MLflow as model servers see it"),
+  auth: auth.prefault({}).describe("Log-in of model servers"),
   proxy: z
     .strictObject({
       http_proxy: secret().nullable().default(null).describe("HTTP_PROXY of model servers"),
@@ -148,13 +198,11 @@ export const cms = z.strictObject({
       no_proxy: text().default("mlflow-ui,minio,graylog,auth-db,localhost").describe("NO_PROXY of model servers"),
     })
     .prefault({})
-    .describe("Web proxy of model servers")
-    .meta(LATER),
+    .describe("Web proxy of model servers"),
   health_check: healthCheck
     .nullable()
     .default(null)
-    .describe("Docker's own health check; null: none, Sluice probes by itself")
-    .meta(LATER),
+    .describe("Docker's own health check; null: none, Sluice probes by itself"),
 });
 
 export const labels = z.strictObject({
@@ -167,12 +215,10 @@ export const labels = z.strictObject({
   managed_by_label: text()
     .min(1)
     .default("org.cogstack.model-gateway.managed-by")
-    .describe("Label saying who started a container")
-    .meta(LATER),
-  managed_by_value: text().min(1).default("cmg").describe("Its value for containers Sluice may stop").meta(LATER),
+    .describe("Label saying who started a container"),
+  managed_by_value: text().min(1).default("cmg").describe("Its value for containers Sluice may stop"),
   ttl_label: text()
     .min(1)
     .default("org.cogstack.model-gateway.ttl")
-    .describe("Label holding the time to live in seconds")
-    .meta(LATER),
+    .describe("Label holding the time to live in seconds"),
 });

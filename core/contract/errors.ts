@@ -55,6 +55,7 @@ export const ERRORS = {
   TTL_FORBIDDEN: { status: 403, hint: "Leave ttl out; models.deployment.manual.allow_ttl_override decides." },
   TTL_TOO_LONG: { status: 400, hint: "Take a shorter ttl, or -1; models.deployment.manual.max_ttl is the limit." },
   DEPLOY_FAILED: { status: 500, hint: "An operator finds the cause in the sidecar's log." },
+  DOCKER_UNAVAILABLE: { status: 503, hint: "Try again; an operator looks whether the Docker daemon runs." },
   LOGS_FORBIDDEN: { status: 403, hint: "Operators read them with 'sluice models logs' on the machine itself." },
   ON_DEMAND_UNKNOWN: { status: 404, hint: "GET /admin/on-demand lists the configurations there are." },
   ON_DEMAND_EXISTS: { status: 409, hint: "Update it, or leave replace_enabled at true." },

@@ -7,19 +7,29 @@ import type { HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelNeed } from "../tasks/store.js";
 import type { ModelCatalogue } from "./catalogue.js";
+import type { ManagedContainer } from "./discovery/containers.js";
 import { DockerDiscovery } from "./discovery/docker.js";
 import { findStatic } from "./discovery/static.js";
-import type { ServerDriver } from "./drivers/driver.js";
-import { Leases } from "./leases.js";
+import { DockerClient } from "./docker-client.js";
+import { Holds } from "./holds.js";
 import type { LifeRules } from "./lifecycle.js";
-import { type Merged, mergeModels } from "./merge.js";
-import { Presence } from "./presence.js";
-import { ProcessServers } from "./process-servers.js";
-import { ModelServer, type ServerDefinition } from "./server.js";
-import { WatchedServers } from "./watched-servers.js";
+import { ManagedModels, type ManagedServerParts } from "./managed-models.js";
+import type { ModelObserver } from "./model-metrics.js";
+import type { ModelStore } from "./model-store.js";
+import type { Presence } from "./presence.js";
+import { ProjectContainers } from "./project-containers.js";
+import { PublishedModels } from "./published-models.js";
+import { ModelServer, type ModelServerOptions, type ServerDefinition } from "./server.js";
+import { type FoundServer, WatchedServers } from "./watched-servers.js";
 
 export interface CatalogueOptions {
   readonly config: Config;
+  /** Default: the configuration alone names models. */
+  readonly store?: ModelStore;
+  /** Of a URI; bounded, never throws. Default: nobody knows. */
+  readonly modelTypeOf?: (modelUri: string) => Promise<string | null>;
+  /** Default: nothing is counted. */
+  readonly observer?: ModelObserver;
   readonly dataDir: string;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -30,6 +40,12 @@ export interface CatalogueOptions {
 
 export interface ManagedCatalogue extends ModelCatalogue {
   readonly presence: Presence;
+  /** The models that Sluice itself starts and stops. */
+  readonly managed: ManagedModels;
+  /** Whose state an entry of the list tells. */
+  server(name: string): ModelServer | undefined;
+  /** The project's containers, whoever started them. */
+  readonly containers: ProjectContainers;
   /** Resolves once every source is being watched; a Docker daemon that is away is not waited for. */
   start(): Promise<void>;
   /**
@@ -40,7 +56,8 @@ export interface ManagedCatalogue extends ModelCatalogue {
   stopModel(nameOrAddress: string, waitMs: number): Promise<"stopped" | "held">;
   /**
    * Ends the processes we started and stops watching the rest. What is held is waited for until the deadline; what is held then, or at
-   * an accepted training, is left running and found again by the next start. Idempotent. Call it while proxies can still reach us.
+   * an accepted training, is left running and found again by the next start. Containers are always left running. Idempotent. Call it
+   * while proxies can still reach us.
    */
   stop(deadlineMs: number): Promise<void>;
   /** Takes over static models, process models, probe intervals and concurrency of a new configuration; what did not change is left alone. */
@@ -51,26 +68,25 @@ export interface ManagedCatalogue extends ModelCatalogue {
   use(name: string): { readonly leases: number; readonly idleSince: number | null };
 }
 
+const UNOBSERVED: ModelObserver = { checked: () => {}, reaped: () => {}, started: () => {} };
+
 export function createModelCatalogue(options: CatalogueOptions): ManagedCatalogue {
   return new Catalogue(options);
 }
 
 class Catalogue implements ManagedCatalogue {
   readonly allFirstRoundDone: Promise<void>;
+  readonly managed: ManagedModels;
+  readonly containers: ProjectContainers;
   readonly #options: CatalogueOptions;
-  readonly #leases: Leases;
+  readonly #holds: Holds;
   readonly #static: WatchedServers;
   readonly #docker: WatchedServers;
-  readonly #process: ProcessServers;
+  readonly #dockerClient: DockerClient;
   readonly #dockerDiscovery: DockerDiscovery;
-  readonly presence: Presence;
-  readonly #listeners = new Set<(models: ModelEntry[]) => void>();
-  readonly #clashesTold = new Set<string>();
+  readonly #published: PublishedModels;
   #config: Config;
   #firstRoundDone: () => void = () => {};
-  #merged: Merged | null = null;
-  #published = "";
-  #isPublishing = false;
   #stopped: Promise<void> | undefined;
 
   constructor(options: CatalogueOptions) {
@@ -79,31 +95,52 @@ class Catalogue implements ManagedCatalogue {
     this.allFirstRoundDone = new Promise((resolve) => {
       this.#firstRoundDone = resolve;
     });
-    this.#leases = new Leases(options.clock, (name) => this.#server(name)?.leasesEnded());
-    this.presence = new Presence({
-      clock: options.clock,
-      take: (name, holder) => this.lease(name, holder),
+    const { dataDir, clock, logger } = options;
+    this.#holds = new Holds({
+      clock,
+      needOf: options.needOf ?? (() => null),
+      nameOf: (nameOrAddress) => this.get(nameOrAddress)?.name ?? nameOrAddress,
+      onIdle: (name) => this.#freed(name),
       onFree: () => {
-        for (const server of this.#process.servers) server.leasesEnded();
+        for (const { server } of this.managed.servers.all) server.leasesEnded();
       },
     });
-    const onChange = () => this.#changed();
-    const create = (definition: ServerDefinition) => this.#create(definition, null);
+    this.#published = new PublishedModels({
+      sources: () => [this.#static.servers, this.managed.servers.servers, this.#docker.servers],
+      settle: () => this.managed.settle(),
+      logger,
+    });
+    const onChange = () => this.#published.changed();
+    const create = (definition: ServerDefinition) => this.#create({ definition, driver: null });
     this.#static = new WatchedServers({ create, onChange });
     this.#docker = new WatchedServers({ create, onChange });
-    const { dataDir, clock, logger } = options;
-    this.#process = new ProcessServers({
+    this.#dockerClient = new DockerClient({ socketPath: options.config.discovery.docker.socket, clock });
+    this.containers = new ProjectContainers({
+      docker: this.#dockerClient,
+      config: () => this.#config,
       dataDir,
       clock,
       logger,
+    });
+    this.managed = new ManagedModels({
+      config: () => this.#config,
+      store: options.store ?? null,
+      dataDir,
+      containers: this.containers,
+      modelTypeOf: options.modelTypeOf ?? (async () => null),
+      createServer: (parts) => this.#create(parts),
+      idleSince: (name) => this.#holds.leases.idleSince(name),
       onChange,
-      create: (...made) => this.#create(...made),
+      observer: options.observer ?? UNOBSERVED,
+      clock,
+      logger,
     });
     this.#dockerDiscovery = new DockerDiscovery({
       config: options.config,
+      docker: this.#dockerClient,
       clock,
       logger,
-      onFound: (found) => this.#docker.follow(found),
+      onFound: (found, own) => this.#found(found, own),
       onAway: () => {
         for (const server of this.#docker.servers) server.checkNow();
       },
@@ -111,7 +148,7 @@ class Catalogue implements ManagedCatalogue {
   }
 
   async start(): Promise<void> {
-    await this.#process.start(this.#config);
+    await this.managed.start();
     this.#static.follow(findStatic(this.#config));
     void Promise.all(this.#static.servers.map((server) => server.firstCheck)).then(() => this.#firstRoundDone());
     this.#dockerDiscovery.start();
@@ -123,43 +160,54 @@ class Catalogue implements ManagedCatalogue {
   }
 
   async #stop(deadlineMs: number): Promise<void> {
+    this.#holds.end();
     this.#dockerDiscovery.stop();
     this.#firstRoundDone();
     // What proxies are told now is what they go on with: the others' servers are still there in it.
-    await this.#process.stop(deadlineMs, (server) => this.#leave(server, deadlineMs));
+    this.#published.freeze();
+    await this.managed.stop(deadlineMs, (server) => this.#leave(server, deadlineMs));
     this.#static.close();
     this.#docker.close();
+    this.#dockerClient.close();
     this.presence.stop();
-    this.#listeners.clear();
+    this.#published.close();
   }
 
   async #leave(server: ModelServer, deadlineMs: number): Promise<boolean> {
     const { clock, logger } = this.#options;
-    const why = () => decideLeaving(this.#needOf(server), this.#leases.count(server.name));
-    if (["absent", "failed"].includes(server.entry.state)) return false;
-    if (this.#needOf(server) !== "under-way")
+    if (isDown(server)) return false;
+    if (this.#holds.needOf(server) !== "under-way")
       await server.stopWhenIdle(Math.max(LAST_WORD_MS, deadlineMs - clock.now()));
-    if (["absent", "failed"].includes(server.entry.state)) return false;
-    const reason = why();
+    const reason = isDown(server) ? null : this.#holds.whyLeft(server);
     if (reason === null) return false;
     const { name } = server;
     logger.warn({ event: "model_left_running", model: name, reason }, "a model server that is in use is left running");
     return true;
   }
 
+  #found(others: FoundServer[], own: ManagedContainer[]): void {
+    this.#docker.follow(others);
+    const names = new Set(others.map(({ definition }) => definition.name));
+    this.managed.found(names, own).catch((cause) => {
+      this.#options.logger.error(
+        { err: cause },
+        "containers of ours that were found cannot be kept; they are looked at again",
+      );
+    });
+  }
+
   reconfigure(config: Config): void {
     this.#config = config;
     this.#static.follow(findStatic(config));
-    this.#process.reconfigure(config);
+    this.managed.refresh();
   }
 
   list(): ModelEntry[] {
-    return this.#merge().models;
+    return this.#published.list();
   }
 
   get(nameOrAddress: string): ModelEntry | undefined {
-    const models = this.list();
-    return models.find(({ name }) => name === nameOrAddress) ?? models.find(({ address }) => address === nameOrAddress);
+    return this.#published.get(nameOrAddress);
   }
 
   async ensureReady(nameOrAddress: string, waitMs: number, signal?: AbortSignal): Promise<ModelEntry> {
@@ -179,128 +227,78 @@ class Catalogue implements ManagedCatalogue {
   #find(nameOrAddress: string): ModelServer {
     if (this.#stopped !== undefined) throw new SluiceError("SHUTTING_DOWN", "Sluice is stopping");
     const entry = this.get(nameOrAddress);
-    const server = entry === undefined ? undefined : this.#server(entry.name);
+    const server = entry === undefined ? undefined : this.#published.server(entry.name);
     if (server === undefined) throw new SluiceError("MODEL_UNKNOWN", unavailableMessage(nameOrAddress, this.list()));
     return server;
   }
 
+  server(name: string): ModelServer | undefined {
+    return this.#published.server(name);
+  }
+
   onChange(listener: (models: ModelEntry[]) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#published.onChange(listener);
   }
 
   lease(name: string, holder: string): () => void {
-    return this.#leases.take(this.get(name)?.name ?? name, holder);
+    return this.#holds.leases.take(this.get(name)?.name ?? name, holder);
   }
 
   use(name: string): { leases: number; idleSince: number | null } {
-    return { leases: this.#leases.count(name), idleSince: this.#leases.idleSince(name) };
+    const { leases } = this.#holds;
+    return { leases: leases.count(name), idleSince: leases.idleSince(name) };
   }
 
-  /** The server behind a name in the merged list. */
-  #server(name: string): ModelServer | undefined {
-    return this.#sources()
-      .flat()
-      .find((server) => server.name === name);
-  }
-
-  /** The stronger first. */
-  #sources(): ModelServer[][] {
-    return [this.#static.servers, this.#process.servers, this.#docker.servers];
-  }
-
-  /** Asked many times a second and changed rarely: kept until something changes. */
-  #merge(): Merged {
-    this.#merged ??= mergeModels(this.#sources().map((servers) => servers.map((server) => server.entry)));
-    return this.#merged;
+  get presence(): Presence {
+    return this.#holds.presence;
   }
 
   async stopModel(nameOrAddress: string, waitMs: number): Promise<"stopped" | "held"> {
     const server = this.#find(nameOrAddress);
-    if (!this.#process.servers.includes(server)) {
+    if (this.managed.servers.get(server.name)?.server !== server) {
       throw new SluiceError("MODEL_NOT_MANAGED", `Model '${server.name}' is run by somebody else.`);
     }
     return server.stopWhenIdle(waitMs);
   }
 
-  /** The one place where it is decided that nothing may stop a model (promise 4). */
-  #isHeld(server: ModelServer): boolean {
-    const { name } = server;
-    if (this.#leases.count(name) > 0 || this.presence.isAwaited(name)) return true;
-    const need = this.#needOf(server);
-    // At our own end tasks wait for the next start; whom we do not see then is not waited for.
-    if (this.#stopped !== undefined) return need === "under-way";
-    return need !== null || this.presence.isBlind(server.wasFound);
+  #freed(name: string): void {
+    this.#published.server(name)?.leasesEnded();
+    this.managed.freed(name);
   }
 
-  /** A task may name its model by address. A store that cannot be read may hold anything. */
-  #needOf({ name, entry: { address } }: ModelServer): ModelNeed {
-    const needOf = this.#options.needOf ?? (() => null);
-    try {
-      const needs = [needOf(name), address === null ? null : needOf(address)];
-      return needs.find((each) => each === "under-way") ?? needs.find((each) => each !== null) ?? null;
-    } catch {
-      return "under-way";
-    }
-  }
-
-  #create(definition: ServerDefinition, driver: ServerDriver | null): ModelServer {
+  #create(
+    given: Pick<ModelServerOptions, "definition" | "driver"> & Partial<Omit<ManagedServerParts, "driver">>,
+  ): ModelServer {
     const { clock, http, logger } = this.#options;
+    const { definition, driver, startable = () => false, startTimeoutMs = () => 0, onStarted = () => {} } = given;
     const server: ModelServer = new ModelServer({
       definition,
       driver,
       clock,
       http,
       logger,
-      rules: () => lifeRules(this.#config, driver !== null),
-      onChange: () => this.#changed(),
-      isHeld: () => this.#isHeld(server),
+      rules: () => lifeRules(this.#config, startable(), startTimeoutMs()),
+      onChange: () => this.#published.changed(),
+      isHeld: () => this.#holds.isHeld(server),
       onDrain: () => this.presence.announceDrain(definition.name),
+      onStarted,
     });
     return server;
-  }
-
-  /** Changes of one turn of the event loop are published together, before anybody who waited for them goes on. */
-  #changed(): void {
-    this.#merged = null;
-    if (this.#isPublishing || this.#stopped !== undefined) return;
-    this.#isPublishing = true;
-    queueMicrotask(() => this.#publish());
-  }
-
-  #publish(): void {
-    this.#isPublishing = false;
-    const { models, clashes } = this.#merge();
-    for (const { name, source } of clashes) this.#tellClash(name, source);
-    const published = JSON.stringify(models);
-    if (published === this.#published) return;
-    this.#published = published;
-    for (const listener of this.#listeners) listener(models);
-  }
-
-  #tellClash(name: string, source: string): void {
-    const key = `${source} ${name}`;
-    if (this.#clashesTold.has(key)) return;
-    this.#clashesTold.add(key);
-    this.#options.logger.warn({ model: name, source }, "two models have one name; this source's is left out");
   }
 }
 
 /** At the deadline proxies still get this long to say that they use a model no more. */
 const LAST_WORD_MS = 1_000;
 
-/** Why a server outlives this sidecar, for the log; null: it does not. */
-function decideLeaving(need: ModelNeed, leases: number): string | null {
-  if (need === "under-way") return "a training or another task is under way on it";
-  return leases > 0 ? "requests are open on it" : null;
+function isDown({ entry }: ModelServer): boolean {
+  return entry.state === "absent" || entry.state === "failed";
 }
 
-function lifeRules(config: Config, startable: boolean): LifeRules {
-  const { auto } = config.models.deployment;
+function lifeRules(config: Config, startable: boolean, startTimeoutMs: number): LifeRules {
   return {
     startable,
-    startTimeoutMs: auto.health_check_timeout,
-    retryAttempts: auto.deployment_retry_attempts,
+    startTimeoutMs,
+    retryAttempts: config.models.deployment.auto.deployment_retry_attempts,
     probeIntervalMs: config.discovery.probe_interval,
     recheckIntervalMs: config.discovery.recheck_interval,
   };

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { systemClock } from "../../../core/runtime/clock.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
-import { defineProcess } from "../../../sidecar/models/discovery/process.js";
 import { ProcessDriver } from "../../../sidecar/models/drivers/process.js";
+import { defineServer, joinDefinitions } from "../../../sidecar/models/managed-definitions.js";
 import { ModelServer } from "../../../sidecar/models/server.js";
 import { command, configOf, folderOf, isAlive, keepLog, linesOf, until } from "./support.js";
 
@@ -11,11 +11,12 @@ async function serverHeldBy(t: Test, holders: Set<string>, onDrain: () => void =
   const starts = join(folderOf(t), "starts");
   const config = configOf({ discovery: { process: [{ name: "m", command: command("--starts", starts) }] } });
   const [entry] = config.discovery.process;
+  const [model] = joinDefinitions({ config, deployments: [], onDemand: [], taken: new Set() });
   const { logger } = keepLog();
   const http = createHttpClient();
   const dataDir = join(folderOf(t), "data");
   const server = new ModelServer({
-    definition: defineProcess(entry!, config),
+    definition: defineServer(model!, "process", config),
     driver: new ProcessDriver({ name: "m", entry: entry!, dataDir, clock: systemClock, logger }),
     rules: () => ({
       startable: true,
