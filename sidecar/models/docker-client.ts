@@ -65,6 +65,10 @@ export class DockerClient {
     this.#options = options;
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Ends every call and stream; later ones are refused at once. */
   close(): void {
     this.#isClosed = true;

@@ -56,11 +56,19 @@ const MAX_TAIL_BYTES = 2 ** 20;
 const FOLLOW_MS = 250;
 const CHUNK_BYTES = 64 * 1024;
 
-/** The last lines of the newest file and, when it is followed, what comes after them until the signal aborts. */
-export async function readServerLog(folder: string, { tail, follow, signal }: LogOptions): Promise<Readable> {
+/**
+ * The last lines of the newest file and, when it is followed, what comes after them until the run is over or the signal aborts.
+ * @param isOver asked before each look for more
+ */
+export async function readServerLog(
+  folder: string,
+  { tail, follow, signal }: LogOptions,
+  isOver: () => boolean = () => false,
+): Promise<Readable> {
   const path = join(folder, FILE);
   const past = await readTail(path, tail);
-  return Readable.from(lines(path, past, follow ? signal : AbortSignal.abort()), { objectMode: false });
+  const text = follow ? followFile(path, past, { signal, isOver }) : [past.text].filter(({ length }) => length > 0);
+  return Readable.from(text, { objectMode: false });
 }
 
 interface Past {
@@ -91,11 +99,18 @@ function lastLines(text: Buffer, count: number): Buffer {
   return text;
 }
 
-async function* lines(path: string, past: Past, signal: AbortSignal): AsyncGenerator<Buffer> {
+interface Until {
+  readonly signal: AbortSignal;
+  readonly isOver: () => boolean;
+}
+
+async function* followFile(path: string, past: Past, { signal, isOver }: Until): AsyncGenerator<Buffer> {
   if (past.text.length > 0) yield past.text;
   let at = past.endByte;
   const chunk = Buffer.alloc(CHUNK_BYTES);
   while (!signal.aborted) {
+    // Asked first: what was written before the run's end is read once more.
+    const isLast = isOver();
     const file = await open(path, "r").catch(() => null);
     try {
       const size = (await file?.stat())?.size ?? 0;
@@ -110,6 +125,7 @@ async function* lines(path: string, past: Past, signal: AbortSignal): AsyncGener
     } finally {
       await file?.close();
     }
+    if (isLast) return;
     await pause(FOLLOW_MS, undefined, { signal }).catch(() => undefined);
   }
 }
