@@ -36,7 +36,7 @@ export async function rotateServerLog(folder: string, maxBytes: number = MAX_LOG
   await truncate(path, 0);
 }
 
-/** Keeps what a server that is about to vanish has printed, in place of what was kept before; more than `maxBytes` of it is cut off. */
+/** Keeps what a server that is about to vanish has printed, if anything, in place of what was kept before; about the last `maxBytes`. */
 export async function keepServerLog(folder: string, text: Readable, maxBytes: number = MAX_TAIL_BYTES): Promise<void> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -45,6 +45,7 @@ export async function keepServerLog(folder: string, text: Readable, maxBytes: nu
     bytes += (chunk as Buffer).length;
     while (bytes - chunks[0]!.length >= maxBytes) bytes -= chunks.shift()!.length;
   }
+  if (bytes === 0) return;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, FILE);
   await writeFile(`${path}.new`, Buffer.concat(chunks), { mode: 0o600 });
