@@ -82,7 +82,11 @@ module.exports = {
     only("prom-client", ["core/runtime/metrics\\.ts"]),
     only("yaml", ["config/yaml\\.ts"]),
     only("zod", ["config/", "sidecar/models/drivers/process-record\\.ts"]),
-    only("lru-cache", ["sidecar/tasks/verified-files\\.ts", "sidecar/scheduler/pace\\.ts"]),
+    only("lru-cache", [
+      "sidecar/tasks/verified-files\\.ts",
+      "sidecar/scheduler/pace\\.ts",
+      "sidecar/models/model-knowledge\\.ts",
+    ]),
     only("commander", ["cli/"]),
     only("cli-progress", ["cli/"]),
   ],

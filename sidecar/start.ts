@@ -9,6 +9,7 @@ import { type Clock, systemClock } from "../core/runtime/clock.js";
 import { createHttpClient } from "../core/runtime/http.js";
 import { Releasers } from "../core/runtime/lifecycle.js";
 import type { Logger } from "../core/runtime/logger.js";
+import { registerModelStop } from "./api/model-stop.js";
 import { registerModelRoutes } from "./api/models.js";
 import { createApp, listenOnSocket } from "./app.js";
 import { createSidecarMetrics } from "./metrics.js";
@@ -70,8 +71,16 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
   const http = createHttpClient();
   releasers.push("http client", () => http.close());
 
-  const catalogue = createModelCatalogue({ config, dataDir, logger: logger.child("sidecar.models"), clock, http });
-  releasers.push("models", (deadlineMs) => catalogue.stop(deadlineMs));
+  const catalogue = createModelCatalogue({
+    config,
+    dataDir,
+    logger: logger.child("sidecar.models"),
+    clock,
+    http,
+    needOf: (model) => store.needOf(model),
+  });
+  const stopModels = (deadlineMs: number) => catalogue.stop(deadlineMs);
+  releasers.push("models", stopModels);
   await catalogue.start();
 
   const metrics = createSidecarMetrics(store);
@@ -89,6 +98,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
       callbacks: tasks.callbacks,
       cache: upkeep.cache,
       catalogue,
+      presence: catalogue.presence,
       gate,
       cancelTraining: attempts.cancelTraining,
       estimateSeconds: forecast.estimateSeconds,
@@ -108,10 +118,12 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
       metrics,
       clock,
     },
-    [(each) => registerModelRoutes(each, { catalogue, http })],
+    [(each) => registerModelRoutes(each, { catalogue, http }), (each) => registerModelStop(each, catalogue)],
   );
   await listenOnSocket(app, socketPathOf(config));
   releasers.push("api", () => app.close());
+  // Before the proxies lose sight of us: they are told of each drain, and say when they use a model no more.
+  releasers.push("model servers", stopModels);
 
   forecast.seed(Object.keys(config.scheduler.classes));
   await dispatcher.start();

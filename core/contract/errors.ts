@@ -48,6 +48,10 @@ export const ERRORS = {
     status: 404,
     hint: "Look the run or the URI up in MLflow; tracking.uri names the server asked.",
   },
+  TRACKING_UNAVAILABLE: {
+    status: 503,
+    hint: "Try again after the time named in Retry-After, or name a model_uri in place of the run.",
+  },
   TTL_FORBIDDEN: { status: 403, hint: "Leave ttl out; models.deployment.manual.allow_ttl_override decides." },
   TTL_TOO_LONG: { status: 400, hint: "Take a shorter ttl, or -1; models.deployment.manual.max_ttl is the limit." },
   DEPLOY_FAILED: { status: 500, hint: "An operator finds the cause in the sidecar's log." },

@@ -5,6 +5,7 @@ import { type ModelEntry, unavailableMessage } from "../../core/contract/models.
 import type { Clock } from "../../core/runtime/clock.js";
 import type { HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
+import type { ModelNeed } from "../tasks/store.js";
 import type { ModelCatalogue } from "./catalogue.js";
 import { DockerDiscovery } from "./discovery/docker.js";
 import { findStatic } from "./discovery/static.js";
@@ -13,6 +14,7 @@ import type { ServerDriver } from "./drivers/driver.js";
 import { Leases } from "./leases.js";
 import type { LifeRules } from "./lifecycle.js";
 import { type Merged, mergeModels } from "./merge.js";
+import { Presence } from "./presence.js";
 import { ProcessServers } from "./process-servers.js";
 import { ModelServer, type ServerDefinition } from "./server.js";
 import { WatchedServers } from "./watched-servers.js";
@@ -23,12 +25,24 @@ export interface CatalogueOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly http: HttpClient;
+  /** What of a model's tasks is not final. Default: nothing ever is. */
+  readonly needOf?: (model: string) => ModelNeed;
 }
 
 export interface ManagedCatalogue extends ModelCatalogue {
+  readonly presence: Presence;
   /** Resolves once every source is being watched; a Docker daemon that is away is not waited for. */
   start(): Promise<void>;
-  /** Stops watching and ends the processes we started. Idempotent. */
+  /**
+   * Stops one of our own servers at the first moment at which nothing holds it: no lease, no task, no proxy.
+   * @param waitMs how long to wait for that moment
+   * @throws MODEL_UNKNOWN, MODEL_NOT_MANAGED, SHUTTING_DOWN
+   */
+  stopModel(nameOrAddress: string, waitMs: number): Promise<"stopped" | "held">;
+  /**
+   * Ends the processes we started and stops watching the rest. What is held is waited for until the deadline; what is held then, or at
+   * an accepted training, is left running and found again by the next start. Idempotent. Call it while proxies can still reach us.
+   */
   stop(deadlineMs: number): Promise<void>;
   /** Takes over static models, process models, probe intervals and concurrency of a new configuration; what did not change is left alone. */
   reconfigure(config: Config): void;
@@ -51,6 +65,7 @@ class Catalogue implements ManagedCatalogue {
   readonly #process: ProcessServers;
   readonly #dockerClient: DockerClient;
   readonly #dockerDiscovery: DockerDiscovery;
+  readonly presence: Presence;
   readonly #listeners = new Set<(models: ModelEntry[]) => void>();
   readonly #clashesTold = new Set<string>();
   #config: Config;
@@ -67,6 +82,13 @@ class Catalogue implements ManagedCatalogue {
       this.#firstRoundDone = resolve;
     });
     this.#leases = new Leases(options.clock, (name) => this.#server(name)?.leasesEnded());
+    this.presence = new Presence({
+      clock: options.clock,
+      take: (name, holder) => this.lease(name, holder),
+      onFree: () => {
+        for (const server of this.#process.servers) server.leasesEnded();
+      },
+    });
     const onChange = () => this.#changed();
     const create = (definition: ServerDefinition) => this.#create(definition, null);
     this.#static = new WatchedServers({ create, onChange });
@@ -106,12 +128,28 @@ class Catalogue implements ManagedCatalogue {
 
   async #stop(deadlineMs: number): Promise<void> {
     this.#dockerDiscovery.stop();
+    this.#firstRoundDone();
+    // What proxies are told now is what they go on with: the others' servers are still there in it.
+    await this.#process.stop(deadlineMs, (server) => this.#leave(server, deadlineMs));
     this.#dockerClient.close();
     this.#static.close();
     this.#docker.close();
-    this.#firstRoundDone();
-    await this.#process.stop(deadlineMs);
+    this.presence.stop();
     this.#listeners.clear();
+  }
+
+  async #leave(server: ModelServer, deadlineMs: number): Promise<boolean> {
+    const { clock, logger } = this.#options;
+    const why = () => decideLeaving(this.#needOf(server), this.#leases.count(server.name));
+    if (["absent", "failed"].includes(server.entry.state)) return false;
+    if (this.#needOf(server) !== "under-way")
+      await server.stopWhenIdle(Math.max(LAST_WORD_MS, deadlineMs - clock.now()));
+    if (["absent", "failed"].includes(server.entry.state)) return false;
+    const reason = why();
+    if (reason === null) return false;
+    const { name } = server;
+    logger.warn({ event: "model_left_running", model: name, reason }, "a model server that is in use is left running");
+    return true;
   }
 
   reconfigure(config: Config): void {
@@ -182,9 +220,38 @@ class Catalogue implements ManagedCatalogue {
     return this.#merged;
   }
 
+  async stopModel(nameOrAddress: string, waitMs: number): Promise<"stopped" | "held"> {
+    const server = this.#find(nameOrAddress);
+    if (!this.#process.servers.includes(server)) {
+      throw new SluiceError("MODEL_NOT_MANAGED", `Model '${server.name}' is run by somebody else.`);
+    }
+    return server.stopWhenIdle(waitMs);
+  }
+
+  /** The one place where it is decided that nothing may stop a model (promise 4). */
+  #isHeld(server: ModelServer): boolean {
+    const { name } = server;
+    if (this.#leases.count(name) > 0 || this.presence.isAwaited(name)) return true;
+    const need = this.#needOf(server);
+    // At our own end tasks wait for the next start; whom we do not see then is not waited for.
+    if (this.#stopped !== undefined) return need === "under-way";
+    return need !== null || this.presence.isBlind(server.wasFound);
+  }
+
+  /** A task may name its model by address. A store that cannot be read may hold anything. */
+  #needOf({ name, entry: { address } }: ModelServer): ModelNeed {
+    const needOf = this.#options.needOf ?? (() => null);
+    try {
+      const needs = [needOf(name), address === null ? null : needOf(address)];
+      return needs.find((each) => each === "under-way") ?? needs.find((each) => each !== null) ?? null;
+    } catch {
+      return "under-way";
+    }
+  }
+
   #create(definition: ServerDefinition, driver: ServerDriver | null): ModelServer {
     const { clock, http, logger } = this.#options;
-    return new ModelServer({
+    const server: ModelServer = new ModelServer({
       definition,
       driver,
       clock,
@@ -192,8 +259,10 @@ class Catalogue implements ManagedCatalogue {
       logger,
       rules: () => lifeRules(this.#config, driver !== null),
       onChange: () => this.#changed(),
-      isHeld: () => this.#leases.count(definition.name) > 0,
+      isHeld: () => this.#isHeld(server),
+      onDrain: () => this.presence.announceDrain(definition.name),
     });
+    return server;
   }
 
   /** Changes of one turn of the event loop are published together, before anybody who waited for them goes on. */
@@ -220,6 +289,15 @@ class Catalogue implements ManagedCatalogue {
     this.#clashesTold.add(key);
     this.#options.logger.warn({ model: name, source }, "two models have one name; this source's is left out");
   }
+}
+
+/** At the deadline proxies still get this long to say that they use a model no more. */
+const LAST_WORD_MS = 1_000;
+
+/** Why a server outlives this sidecar, for the log; null: it does not. */
+function decideLeaving(need: ModelNeed, leases: number): string | null {
+  if (need === "under-way") return "a training or another task is under way on it";
+  return leases > 0 ? "requests are open on it" : null;
 }
 
 function lifeRules(config: Config, startable: boolean): LifeRules {

@@ -91,8 +91,13 @@ export class ProcessServers {
     this.#leaving.add(ending);
   }
 
-  async stop(deadlineMs: number): Promise<void> {
-    await Promise.all([...this.servers.map((server) => server.stop(deadlineMs)), ...this.#leaving]);
+  /** @param leave says of each server, when its end has come, whether it is left running */
+  async stop(deadlineMs: number, leave: (server: ModelServer) => Promise<boolean>): Promise<void> {
+    const end = async (server: ModelServer) => {
+      if (await leave(server)) server.close();
+      else await server.stop(deadlineMs);
+    };
+    await Promise.all([...this.servers.map(end), ...this.#leaving]);
   }
 }
 

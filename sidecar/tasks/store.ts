@@ -44,7 +44,9 @@ export interface NewTask {
   readonly payload: StoredBody;
 }
 
-export interface TaskRow extends Omit<NewTask, "payload" | "callback"> {
+export interface TaskRow extends Omit<NewTask, "payload" | "callback" | "headers"> {
+  /** Null when what is stored of them is damaged: such a task is not sent. */
+  readonly headers: RawHeaders | null;
   readonly status: TaskStatus;
   readonly reason: FailureReason | null;
   /** Fence: grows by one with every claim. An attempt may only write while its number is still the row's. */
@@ -159,6 +161,9 @@ export interface TaskFilter {
   readonly after?: string;
 }
 
+/** `under-way`: a task was sent to it, or may have been, an accepted training among them; `waiting`: tasks wait for it, none is under way. */
+export type ModelNeed = "under-way" | "waiting" | null;
+
 export interface TaskStore {
   /**
    * Writes a new task. With an idempotency key (scoped to tenant, model and task) that is there already, nothing is written and the
@@ -206,6 +211,8 @@ export interface TaskStore {
   expire(nowMs: number): Promise<string[]>;
   /** Epoch time of the next deadline among waiting tasks, or null. */
   nextDeadlineMs(): number | null;
+  /** What of a model's tasks is not final. A point read; sees everything committed. */
+  needOf(model: string): ModelNeed;
   /** Tasks a crash left `scheduled` or `running`. Read once at start. */
   unfinished(): Claim[];
   /** What became of each attempt, oldest first, the newest {@link MAX_ATTEMPTS_KEPT}; answers that came too late stand among them as `refused`. */

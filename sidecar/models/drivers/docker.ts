@@ -16,7 +16,7 @@ import { containerNameOf, containerSpec, imageOf } from "./container-spec.js";
 import { isAboutToStart, isMatching, isOurs } from "./container-state.js";
 import { describeStartFault } from "./docker-start-fault.js";
 import { ContainerWatch } from "./docker-watch.js";
-import { type ExitListener, type Launched, type ServerDriver, startFailure } from "./driver.js";
+import { type ExitListener, type Launched, type ServerDriver, StartRefused, startFailure } from "./driver.js";
 import { modelFolder } from "./process-record.js";
 import { keepServerLog, readServerLog } from "./server-log.js";
 
@@ -140,7 +140,7 @@ export class DockerDriver implements ServerDriver {
     if (there === null) return null;
     if (!isOurs(there, name, config())) {
       const whose = `a container named '${this.#containerName}' that Sluice did not start`;
-      throw startFailure(`${whose} is in its way; remove or rename it`);
+      throw new StartRefused(`${whose} is in its way; remove or rename it`);
     }
     const isUsable = there.State.Running || isAboutToStart(there, clock.now());
     if (isUsable && isMatching(there, model(), config())) return there;
@@ -211,12 +211,14 @@ export class DockerDriver implements ServerDriver {
   }
 
   #startError(cause: unknown): SluiceError {
-    if (cause instanceof SluiceError) return cause;
+    if (cause instanceof SluiceError)
+      return cause.code === "MODEL_START_FAILED" ? cause : new StartRefused(cause.message, cause);
     if (this.#giveUp.signal.aborted) return startFailure("its start was called off");
     const { name, logger, model, config } = this.#options;
     const fault = faultOf(cause);
     logger.warn({ event: "docker_refused", model: name, reason: fault.message }, "a container could not be started");
-    return startFailure(describeStartFault(fault, { image: imageOf(model(), config()), config: config() }), fault);
+    const problem = describeStartFault(fault, { image: imageOf(model(), config()), config: config() });
+    return fault.kind === "away" ? startFailure(problem, fault) : new StartRefused(problem, fault);
   }
 
   /** The daemon's own words may hold anything: they are for operators. */
