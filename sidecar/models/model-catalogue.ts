@@ -125,6 +125,7 @@ class Catalogue implements ManagedCatalogue {
   async #stop(deadlineMs: number): Promise<void> {
     this.#dockerDiscovery.stop();
     this.#firstRoundDone();
+    this.presence.end();
     // What proxies are told now is what they go on with: the others' servers are still there in it.
     await this.#process.stop(deadlineMs, (server) => this.#leave(server, deadlineMs));
     this.#static.close();

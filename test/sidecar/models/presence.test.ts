@@ -157,6 +157,18 @@ t.test("a proxy that says goodbye holds nothing, whenever its stream is closed",
   t.notOk(presence.isBlind(false));
 });
 
+t.test("when the sidecar ends, a proxy out of sight holds nothing any more", async (t) => {
+  const { leases, presence, report } = rig(t);
+  const disconnect = presence.connect("one");
+  presence.connect("two");
+  report("one", { inFlight: { m: 1 } });
+  report("two", { inFlight: { n: 1 } });
+  disconnect();
+  presence.end();
+  t.strictSame([leases.count("m"), leases.count("n")], [0, 1]);
+  t.notOk(presence.isBlind(false));
+});
+
 t.test("a report without a stream is heard, and is no acknowledgement", async (t) => {
   const { leases, presence, report } = rig(t);
   report("one", { inFlight: { m: 1 } });
