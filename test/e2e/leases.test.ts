@@ -1,7 +1,6 @@
 /** Promise 4 against real processes: whatever is asked to stop while it is used goes on until it is used no more. */
 import { once } from "node:events";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
 import { WebSocket } from "ws";
@@ -39,11 +38,19 @@ async function startRig(t: Test, models: readonly string[], dataDir?: string) {
     /** Resolves once the route table says so. */
     showsDraining: async (name: string) => {
       const { body } = await http.call({ method: "GET", origin: "http://sidecar", path: "/internal/routes" });
-      for await (const line of createInterface({ input: body })) {
-        const { models = [] } = JSON.parse(line) as { models?: ModelEntry[] };
-        if (models.some((each) => each.name === name && each.state === "draining")) break;
-      }
-      body.once("error", () => {}).destroy();
+      body.on("error", () => {});
+      let text = "";
+      await new Promise<void>((resolve) =>
+        body.setEncoding("utf8").on("data", (chunk: string) => {
+          text += chunk;
+          const tables = text
+            .split("\n")
+            .slice(0, -1)
+            .map((line) => JSON.parse(line) as { models?: ModelEntry[] });
+          const found = tables.flatMap(({ models = [] }) => models).find((each) => each.state === "draining");
+          if (found?.name === name) resolve();
+        }),
+      );
     },
     ensure: async (name: string) => (await post(`/internal/models/${name}/ensure?wait_ms=20000`)) as ModelEntry,
     stop: async (name: string, waitMs: number) =>
