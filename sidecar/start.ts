@@ -82,6 +82,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
   const upkeep = startUpkeep(parts);
   releasers.push("upkeep", () => upkeep.stop());
 
+  const management = { facts: () => null };
   const app = createApp(
     {
       store,
@@ -108,7 +109,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
       metrics,
       clock,
     },
-    [(each) => registerModelRoutes(each, { catalogue, http })],
+    [(each) => registerModelRoutes(each, { catalogue, http, management, lookUp: async () => null })],
   );
   await listenOnSocket(app, socketPathOf(config));
   releasers.push("api", () => app.close());

@@ -21,7 +21,7 @@ async function serve(t: Test, config: ConfigInput) {
     const error = asSluiceError(caught);
     void reply.code(error.status).send(errorEnvelope(error));
   });
-  registerModelRoutes(app, { catalogue, http });
+  registerModelRoutes(app, { catalogue, http, management: { facts: () => null }, lookUp: async () => null });
   const origin = await app.listen({ port: 0, host: "127.0.0.1" });
   t.teardown(async () => {
     await app.close();
