@@ -77,6 +77,7 @@ module.exports = {
     only("redis", ["core/runtime/redis\\.ts"]),
     only("better-sqlite3", ["sidecar/db/"]),
     only("dockerode", ["sidecar/models/discovery/docker\\.ts"]),
+    only("node-cron", ["sidecar/models/reaper-jobs\\.ts"]),
     only("fastify", ["sidecar/api/", "sidecar/app\\.ts"]),
     only("pino", ["core/runtime/logger\\.ts"]),
     only("prom-client", ["core/runtime/metrics\\.ts"]),

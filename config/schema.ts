@@ -29,7 +29,7 @@ const settings = z.strictObject({
   tasks: tasks.prefault({}).describe("What becomes of tasks"),
   results: results.prefault({}).describe("How long tasks and their results are kept"),
   callbacks: callbacks.prefault({}).describe("Webhooks: who is told of a task's end"),
-  ripper: ripper.prefault({}).describe("Removing models that are past their time").meta(LATER),
+  ripper: ripper.prefault({}).describe("Removing models that are past their time"),
   models: models.prefault({}).describe("Model servers in general, and how they are deployed"),
   registry: registry.prefault({}).describe("The model registry").meta(LATER),
   tracking: tracking.nullable().default(null).describe("MLflow as Sluice sees it; null: cms.tracking"),

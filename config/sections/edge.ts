@@ -76,8 +76,7 @@ const processModel = z.strictObject({
   idle_ttl: duration(1_000, LONGEST_AGE_MS)
     .nullable()
     .default(null)
-    .describe("Stopped after this long without use; null: never")
-    .meta(LATER),
+    .describe("Stopped after this long without use; null: never"),
   follow: optionalText().describe("Registry version or alias to follow").meta(LATER),
   concurrency: count().nullable().default(null).describe("Queued or gated calls at a time; null: models.concurrency"),
   rate_limit: rateLimit().describe("How often it is called; null: models.rate_limit"),

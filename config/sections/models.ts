@@ -6,9 +6,11 @@ import {
   duration,
   LATER,
   LONGEST_AGE_MS,
+  modelName,
   port,
   rateLimit,
   secret,
+  size,
   template,
   text,
   variables,
@@ -18,15 +20,10 @@ const auto = z.strictObject({
   health_check_timeout: duration(1).prefault("5m").describe("A start may take this long"),
   default_idle_ttl: duration(1, LONGEST_AGE_MS)
     .prefault("1h")
-    .describe("Stopped after this long without use, unless its own configuration says otherwise")
-    .meta(LATER),
-  max_concurrent_deployments: count().nullable().default(null).describe("Starts at a time; null: no limit").meta(LATER),
+    .describe("Stopped after this long without use, unless its own configuration says otherwise"),
+  max_concurrent_deployments: count().nullable().default(null).describe("Starts at a time; null: no limit"),
   deployment_retry_attempts: count(0).default(2).describe("A failed start is tried again this often"),
-  require_model_uri_validation: z
-    .boolean()
-    .default(false)
-    .describe("Check a model_uri before it is accepted")
-    .meta(LATER),
+  require_model_uri_validation: z.boolean().default(false).describe("Check a model_uri before it is accepted"),
 });
 
 const manual = z.strictObject({
@@ -41,14 +38,17 @@ export const models = z.strictObject({
   rate_limit: rateLimit().describe(
     "How often one model server is called; CMS's own 180, 90 and 10 a minute act as 90, 45 and 5; null: learned from its 429s",
   ),
+  logs_over_http: z
+    .boolean()
+    .default(false)
+    .describe("GET /admin/models/<name>/logs answers through the proxy too; the logs may hold notes"),
   deployment: z
     .strictObject({
       driver: z
         .enum(["docker", "process"])
         .nullable()
         .default(null)
-        .describe("What starts model servers; null: docker where a daemon answers, else process")
-        .meta(LATER),
+        .describe("What starts model servers; null: docker where a daemon answers, else process"),
       process: z
         .strictObject({
           command: command(),
@@ -61,10 +61,28 @@ export const models = z.strictObject({
         })
         .nullable()
         .default(null)
-        .describe("How the process driver starts a model server")
-        .meta(LATER),
+        .describe("How the process driver starts a model server that is deployed or on demand"),
       auto: auto.prefault({}).describe("Models started on demand"),
-      manual: manual.prefault({}).describe("Models deployed by hand").meta(LATER),
+      manual: manual.prefault({}).describe("Models deployed by hand"),
+      memory: z
+        .strictObject({
+          budget: size(1)
+            .nullable()
+            .default(null)
+            .describe(
+              "Model servers that Sluice runs get this much together: one that does not fit waits; null: no limit",
+            ),
+          default: size()
+            .nullable()
+            .default(null)
+            .describe("Counted for a model whose configuration names no memory; null: nothing"),
+        })
+        .prefault({})
+        .describe("Memory of model servers, as their configurations claim it"),
+      never_together: z
+        .array(z.array(modelName()).min(2))
+        .default([])
+        .describe("Groups of models of which one at a time runs, such as those that need the one GPU"),
       static: z.strictObject({}).prefault({}).describe("Nothing yet; CMG's file may hold it"),
       use_ip_addresses: z.boolean().default(false).describe("Reach containers by address, not by name").meta(LATER),
     })

@@ -50,6 +50,13 @@ export const UPKEEP_FAILPOINTS = [
   "answered.before_commit",
 ] as const;
 
+/** Steps of what operators say of models. A crash test of their own kills there. */
+export const MODEL_FAILPOINTS = [
+  "on_demand.after_disable",
+  "on_demand.before_commit",
+  "deployment.before_commit",
+] as const;
+
 /** Passed by every single call of a kind, so that a test can make the n-th of them fail (`file.call=throw:EIO@7`). */
 export const CALL_PLACES = ["file.call", "db.start", "db.read", "db.write"] as const;
 export type CallPlace = (typeof CALL_PLACES)[number];

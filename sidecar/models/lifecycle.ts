@@ -7,12 +7,16 @@
  * | absent, failed | found: it runs already | starting |
  * | starting, unreachable | checked: ready | ready |
  * | starting | exited, start-failed | starting again after a pause, or failed; a found one: absent, or starting when wanted |
+ * | starting | start-failed for good | failed |
  * | starting | checked or due after the start's bound; of a found and silent one an hour later | failed, and it is stopped |
  * | ready | checked: refused three times, silent over 200 s | unreachable |
  * | ready, unreachable | exited | absent: the next request starts it |
  * | starting, ready, unreachable | stop-asked | draining; between two starts: absent |
- * | draining | wanted while something still holds it | what it was before: the stop is called off |
+ * | draining | wanted while something still holds it, or called off | what it was before: the stop is called off |
  * | draining | drained, then stopped | absent, or starting when it was wanted meanwhile |
+ *
+ * A start's bound counts from its program's first launch: what comes before it (a place among the starts under way, memory) has a bound of
+ * its own, the driver's.
  *
  * `now` and all times are milliseconds that never jump: when somebody sets the machine's clock, no start is late and no server silent.
  *
@@ -31,7 +35,7 @@ import {
 export interface LifeRules {
   /** Whether a request may start it. */
   readonly startable: boolean;
-  /** Bound on a whole start, retries included. */
+  /** Bound on a start from its first launch on, retries included; may have been learned from past starts of this model. */
   readonly startTimeoutMs: number;
   /** Starts after the first one before it is `failed`. */
   readonly retryAttempts: number;
@@ -47,8 +51,10 @@ export interface Life {
   readonly run: number;
   /** Starts made since the server was last wanted; 0 for one that was found. */
   readonly attempt: number;
-  /** When the start must have ended; null where it has no bound. */
+  /** When the start must have ended; null before its first launch, and where it has no bound. */
   readonly startBy: number | null;
+  /** When the present run's program was launched, while it starts; null for a found one. */
+  readonly launchedAt: number | null;
   /** The pause before the next check of a server that is starting. */
   readonly probeDelayMs: number;
   readonly health: Health;
@@ -67,6 +73,7 @@ export const UNBORN: Life = {
   run: 0,
   attempt: 0,
   startBy: null,
+  launchedAt: null,
   probeDelayMs: 0,
   health: WELL,
   wantedAgain: false,
@@ -82,12 +89,15 @@ export type LifeEvent =
   | { readonly type: "found" }
   /** The start action worked: its program runs, whether or not it answers. */
   | { readonly type: "launched"; readonly run: number }
-  | { readonly type: "start-failed"; readonly run: number; readonly problem: string }
+  /** `isFinal`: trying again would end the same way. */
+  | { readonly type: "start-failed"; readonly run: number; readonly problem: string; readonly isFinal?: boolean }
   | { readonly type: "exited"; readonly run: number; readonly cause: string }
   | { readonly type: "checked"; readonly run: number; readonly outcome: CheckOutcome }
   /** The time asked for by a `wake` action has come. */
   | { readonly type: "due"; readonly run: number }
   | { readonly type: "stop-asked" }
+  /** Whoever asked for the stop does not wait for it any longer. */
+  | { readonly type: "stop-called-off" }
   /** Nothing holds a lease on it any more. */
   | { readonly type: "drained" }
   | { readonly type: "stopped"; readonly run: number };
@@ -102,6 +112,8 @@ export type LifeAction =
       readonly do: "tell";
       readonly what: "ready" | "failed" | "unreachable" | "exited" | "retry";
       readonly why?: string;
+      /** Of `ready` after a start: from its launch. */
+      readonly tookMs?: number;
     };
 
 export interface Step {
@@ -138,7 +150,7 @@ function whileDown(life: Life, event: LifeEvent, now: number, rules: LifeRules):
       actions: [{ do: "check", run: fresh.run, afterMs: 0 }],
     };
   }
-  return event.type === "wanted" && rules.startable ? begin(life, now, rules) : stay(life);
+  return event.type === "wanted" && rules.startable ? begin(life) : stay(life);
 }
 
 /** One of ours that was found may be in the middle of a blocking call, so its bound is at least as long as such a call. */
@@ -147,10 +159,10 @@ function startBound(life: Pick<Life, "attempt">, now: number, rules: LifeRules):
   return now + (life.attempt === 0 ? Math.max(rules.startTimeoutMs, SILENCE_TO_UNREACHABLE_MS) : rules.startTimeoutMs);
 }
 
-function begin(life: Life, now: number, rules: LifeRules): Step {
+function begin(life: Life): Step {
   const run = life.run + 1;
   return {
-    life: { ...UNBORN, state: "starting", run, attempt: 1, startBy: now + rules.startTimeoutMs },
+    life: { ...UNBORN, state: "starting", run, attempt: 1 },
     actions: [{ do: "start", run }],
   };
 }
@@ -158,17 +170,21 @@ function begin(life: Life, now: number, rules: LifeRules): Step {
 function whileStarting(life: Life, event: LifeEvent, now: number, rules: LifeRules): Step {
   switch (event.type) {
     case "launched": {
-      const launched = { ...life, probeDelayMs: FIRST_PROBE_MS };
-      return { life: launched, actions: [{ do: "check", run: life.run, afterMs: bounded(life, FIRST_PROBE_MS, now) }] };
+      const startBy = life.startBy ?? now + rules.startTimeoutMs;
+      const launched = { ...life, startBy, launchedAt: now, probeDelayMs: FIRST_PROBE_MS };
+      return {
+        life: launched,
+        actions: [{ do: "check", run: life.run, afterMs: bounded(launched, FIRST_PROBE_MS, now) }],
+      };
     }
     case "checked":
-      if (event.outcome === "ready") return becomeReady(life, rules);
+      if (event.outcome === "ready") return becomeReady(life, now, rules);
       if (!isLate(life, now) || mayTrain(life, event.outcome, now)) return checkAgain(life, now, rules);
       return giveUp(life, rules);
     case "exited":
       return retry(life, `the model server ${event.cause} before it was ready`, now, rules);
     case "start-failed":
-      return retry(life, event.problem, now, rules);
+      return event.isFinal ? fail(life, event.problem, []) : retry(life, event.problem, now, rules);
     case "due":
       return isLate(life, now)
         ? giveUp(life, rules)
@@ -204,11 +220,12 @@ function mayTrain(life: Life, outcome: CheckOutcome, now: number): boolean {
   return life.attempt === 0 && outcome === "silent" && now - life.startBy! < LONGEST_SILENCE_MS;
 }
 
-function becomeReady(life: Life, rules: LifeRules): Step {
+function becomeReady(life: Life, now: number, rules: LifeRules): Step {
+  const took = life.launchedAt === null ? {} : { tookMs: now - life.launchedAt };
   return {
-    life: { ...life, state: "ready", startBy: null, health: WELL, problem: null },
+    life: { ...life, state: "ready", startBy: null, launchedAt: null, health: WELL, problem: null },
     actions: [
-      { do: "tell", what: "ready" },
+      { do: "tell", what: "ready", ...took },
       { do: "check", run: life.run, afterMs: rules.recheckIntervalMs },
     ],
   };
@@ -217,7 +234,7 @@ function becomeReady(life: Life, rules: LifeRules): Step {
 /** A start that failed begins again after a growing pause while attempts and time are left. */
 function retry(life: Life, problem: string, now: number, rules: LifeRules): Step {
   if (life.attempt === 0) {
-    const next = life.wantedAgain ? begin(life, now, rules) : stay({ ...UNBORN, run: life.run });
+    const next = life.wantedAgain ? begin(life) : stay({ ...UNBORN, run: life.run });
     return { life: next.life, actions: [{ do: "tell", what: "exited", why: problem }, ...next.actions] };
   }
   const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** (life.attempt - 1), SLOWEST_RETRY_MS);
@@ -225,7 +242,7 @@ function retry(life: Life, problem: string, now: number, rules: LifeRules): Step
   if (isLast) return fail(life, problem, []);
   const run = life.run + 1;
   return {
-    life: { ...life, run, attempt: life.attempt + 1, isPausing: true, problem: null },
+    life: { ...life, run, attempt: life.attempt + 1, launchedAt: null, isPausing: true, problem: null },
     actions: [
       { do: "tell", what: "retry", why: problem },
       { do: "wake", run, afterMs: pauseMs },
@@ -251,7 +268,7 @@ function whileUp(life: Life, event: LifeEvent, now: number, rules: LifeRules): S
       return life.state === "ready"
         ? recheck(life, event.outcome, now, rules)
         : event.outcome === "ready"
-          ? becomeReady(life, rules)
+          ? becomeReady(life, now, rules)
           : { life, actions: [{ do: "check", run: life.run, afterMs: rules.probeIntervalMs }] };
     case "exited":
       return { life: { ...UNBORN, run: life.run }, actions: [{ do: "tell", what: "exited", why: event.cause }] };
@@ -286,7 +303,9 @@ function startDraining(life: Life): Step {
 }
 
 function callOff(life: Life, state: NonNullable<Life["before"]>, now: number, rules: LifeRules): Step {
-  const startBy = state === "starting" ? startBound(life, now, rules) : null;
+  // One that was not launched yet gets its bound with the launch.
+  const hasBound = state === "starting" && (life.attempt === 0 || life.launchedAt !== null);
+  const startBy = hasBound ? startBound(life, now, rules) : null;
   const check: LifeAction = { do: "check", run: life.run, afterMs: 0 };
   return {
     life: { ...life, state, before: null, startBy },
@@ -300,12 +319,17 @@ function whileDraining(life: Life, event: LifeEvent, now: number, rules: LifeRul
       // What waits for it holds it, so its end would never come and the waiting would never end.
       if (event.held && life.before !== null) return callOff(life, life.before, now, rules);
       return stay({ ...life, wantedAgain: rules.startable });
+    case "stop-called-off":
+      return life.before === null ? stay(life) : callOff(life, life.before, now, rules);
+    case "launched":
+      return stay({ ...life, launchedAt: now });
     case "drained":
+      if (life.before === null) return stay(life);
       return { life: { ...life, before: null }, actions: [{ do: "stop", run: life.run }] };
     case "exited":
     case "start-failed":
     case "stopped":
-      return life.wantedAgain ? begin(life, now, rules) : stay({ ...UNBORN, run: life.run });
+      return life.wantedAgain ? begin(life) : stay({ ...UNBORN, run: life.run });
     default:
       return stay(life);
   }

@@ -8,16 +8,21 @@ import type { Logger } from "../../core/runtime/logger.js";
 import type { ModelCatalogue } from "./catalogue.js";
 import { DockerDiscovery } from "./discovery/docker.js";
 import { findStatic } from "./discovery/static.js";
-import type { ServerDriver } from "./drivers/driver.js";
 import { Leases } from "./leases.js";
 import type { LifeRules } from "./lifecycle.js";
-import { type Merged, mergeModels } from "./merge.js";
-import { ProcessServers } from "./process-servers.js";
-import { ModelServer, type ServerDefinition } from "./server.js";
+import { ManagedModels, type ManagedServerParts } from "./managed-models.js";
+import type { ModelObserver } from "./model-metrics.js";
+import type { ModelStore } from "./model-store.js";
+import { PublishedModels } from "./published-models.js";
+import { ModelServer, type ModelServerOptions, type ServerDefinition } from "./server.js";
 import { WatchedServers } from "./watched-servers.js";
 
 export interface CatalogueOptions {
   readonly config: Config;
+  /** Default: the configuration alone names models. */
+  readonly store?: ModelStore;
+  /** Default: nothing is counted. */
+  readonly observer?: ModelObserver;
   readonly dataDir: string;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -25,6 +30,8 @@ export interface CatalogueOptions {
 }
 
 export interface ManagedCatalogue extends ModelCatalogue {
+  /** The models that Sluice itself starts and stops. */
+  readonly managed: ManagedModels;
   /** Resolves once every source is being watched; a Docker daemon that is away is not waited for. */
   start(): Promise<void>;
   /** Stops watching and ends the processes we started. Idempotent. */
@@ -37,25 +44,23 @@ export interface ManagedCatalogue extends ModelCatalogue {
   use(name: string): { readonly leases: number; readonly idleSince: number | null };
 }
 
+const UNOBSERVED: ModelObserver = { checked: () => {}, reaped: () => {}, started: () => {} };
+
 export function createModelCatalogue(options: CatalogueOptions): ManagedCatalogue {
   return new Catalogue(options);
 }
 
 class Catalogue implements ManagedCatalogue {
   readonly allFirstRoundDone: Promise<void>;
+  readonly managed: ManagedModels;
   readonly #options: CatalogueOptions;
   readonly #leases: Leases;
   readonly #static: WatchedServers;
   readonly #docker: WatchedServers;
-  readonly #process: ProcessServers;
   readonly #dockerDiscovery: DockerDiscovery;
-  readonly #listeners = new Set<(models: ModelEntry[]) => void>();
-  readonly #clashesTold = new Set<string>();
+  readonly #published: PublishedModels;
   #config: Config;
   #firstRoundDone: () => void = () => {};
-  #merged: Merged | null = null;
-  #published = "";
-  #isPublishing = false;
   #stopped: Promise<void> | undefined;
 
   constructor(options: CatalogueOptions) {
@@ -64,24 +69,37 @@ class Catalogue implements ManagedCatalogue {
     this.allFirstRoundDone = new Promise((resolve) => {
       this.#firstRoundDone = resolve;
     });
-    this.#leases = new Leases(options.clock, (name) => this.#server(name)?.leasesEnded());
-    const onChange = () => this.#changed();
-    const create = (definition: ServerDefinition) => this.#create(definition, null);
+    const { dataDir, clock, logger } = options;
+    this.#leases = new Leases(clock, (name) => this.#freed(name));
+    this.#published = new PublishedModels({
+      sources: () => [this.#static.servers, this.managed.servers.servers, this.#docker.servers],
+      settle: () => this.managed.settle(),
+      logger,
+    });
+    const onChange = () => this.#published.changed();
+    const create = (definition: ServerDefinition) => this.#create({ definition, driver: null });
     this.#static = new WatchedServers({ create, onChange });
     this.#docker = new WatchedServers({ create, onChange });
-    const { dataDir, clock, logger } = options;
-    this.#process = new ProcessServers({
+    this.managed = new ManagedModels({
+      config: () => this.#config,
+      store: options.store ?? null,
       dataDir,
+      containers: null,
+      createServer: (parts) => this.#create(parts),
+      idleSince: (name) => this.#leases.idleSince(name),
+      onChange,
+      observer: options.observer ?? UNOBSERVED,
       clock,
       logger,
-      onChange,
-      create: (...made) => this.#create(...made),
     });
     this.#dockerDiscovery = new DockerDiscovery({
       config: options.config,
       clock,
       logger,
-      onFound: (found) => this.#docker.follow(found),
+      onFound: (found) => {
+        this.#docker.follow(found);
+        this.managed.foundOthers(new Set(found.map(({ definition }) => definition.name)));
+      },
       onAway: () => {
         for (const server of this.#docker.servers) server.checkNow();
       },
@@ -89,7 +107,7 @@ class Catalogue implements ManagedCatalogue {
   }
 
   async start(): Promise<void> {
-    await this.#process.start(this.#config);
+    await this.managed.start();
     this.#static.follow(findStatic(this.#config));
     void Promise.all(this.#static.servers.map((server) => server.firstCheck)).then(() => this.#firstRoundDone());
     this.#dockerDiscovery.start();
@@ -105,23 +123,22 @@ class Catalogue implements ManagedCatalogue {
     this.#static.close();
     this.#docker.close();
     this.#firstRoundDone();
-    await this.#process.stop(deadlineMs);
-    this.#listeners.clear();
+    this.#published.close();
+    await this.managed.stop(deadlineMs);
   }
 
   reconfigure(config: Config): void {
     this.#config = config;
     this.#static.follow(findStatic(config));
-    this.#process.reconfigure(config);
+    this.managed.refresh();
   }
 
   list(): ModelEntry[] {
-    return this.#merge().models;
+    return this.#published.list();
   }
 
   get(nameOrAddress: string): ModelEntry | undefined {
-    const models = this.list();
-    return models.find(({ name }) => name === nameOrAddress) ?? models.find(({ address }) => address === nameOrAddress);
+    return this.#published.get(nameOrAddress);
   }
 
   async ensureReady(nameOrAddress: string, waitMs: number, signal?: AbortSignal): Promise<ModelEntry> {
@@ -141,14 +158,13 @@ class Catalogue implements ManagedCatalogue {
   #find(nameOrAddress: string): ModelServer {
     if (this.#stopped !== undefined) throw new SluiceError("SHUTTING_DOWN", "Sluice is stopping");
     const entry = this.get(nameOrAddress);
-    const server = entry === undefined ? undefined : this.#server(entry.name);
+    const server = entry === undefined ? undefined : this.#published.server(entry.name);
     if (server === undefined) throw new SluiceError("MODEL_UNKNOWN", unavailableMessage(nameOrAddress, this.list()));
     return server;
   }
 
   onChange(listener: (models: ModelEntry[]) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#published.onChange(listener);
   }
 
   lease(name: string, holder: string): () => void {
@@ -159,70 +175,35 @@ class Catalogue implements ManagedCatalogue {
     return { leases: this.#leases.count(name), idleSince: this.#leases.idleSince(name) };
   }
 
-  /** The server behind a name in the merged list. */
-  #server(name: string): ModelServer | undefined {
-    return this.#sources()
-      .flat()
-      .find((server) => server.name === name);
+  #freed(name: string): void {
+    this.#published.server(name)?.leasesEnded();
+    this.managed.freed(name);
   }
 
-  /** The stronger first. */
-  #sources(): ModelServer[][] {
-    return [this.#static.servers, this.#process.servers, this.#docker.servers];
-  }
-
-  /** Asked many times a second and changed rarely: kept until something changes. */
-  #merge(): Merged {
-    this.#merged ??= mergeModels(this.#sources().map((servers) => servers.map((server) => server.entry)));
-    return this.#merged;
-  }
-
-  #create(definition: ServerDefinition, driver: ServerDriver | null): ModelServer {
+  #create(
+    given: Pick<ModelServerOptions, "definition" | "driver"> & Partial<Omit<ManagedServerParts, "driver">>,
+  ): ModelServer {
     const { clock, http, logger } = this.#options;
+    const { definition, driver, startable = () => false, startTimeoutMs = () => 0, onStarted = () => {} } = given;
     return new ModelServer({
       definition,
       driver,
       clock,
       http,
       logger,
-      rules: () => lifeRules(this.#config, driver !== null),
-      onChange: () => this.#changed(),
+      rules: () => lifeRules(this.#config, startable(), startTimeoutMs()),
+      onChange: () => this.#published.changed(),
       isHeld: () => this.#leases.count(definition.name) > 0,
+      onStarted,
     });
-  }
-
-  /** Changes of one turn of the event loop are published together, before anybody who waited for them goes on. */
-  #changed(): void {
-    this.#merged = null;
-    if (this.#isPublishing || this.#stopped !== undefined) return;
-    this.#isPublishing = true;
-    queueMicrotask(() => this.#publish());
-  }
-
-  #publish(): void {
-    this.#isPublishing = false;
-    const { models, clashes } = this.#merge();
-    for (const { name, source } of clashes) this.#tellClash(name, source);
-    const published = JSON.stringify(models);
-    if (published === this.#published) return;
-    this.#published = published;
-    for (const listener of this.#listeners) listener(models);
-  }
-
-  #tellClash(name: string, source: string): void {
-    const key = `${source} ${name}`;
-    if (this.#clashesTold.has(key)) return;
-    this.#clashesTold.add(key);
-    this.#options.logger.warn({ model: name, source }, "two models have one name; this source's is left out");
   }
 }
 
-function lifeRules(config: Config, startable: boolean): LifeRules {
-  const { auto } = config.models.deployment;
+function lifeRules(config: Config, startable: boolean, startTimeoutMs: number): LifeRules {
   return {
     startable,
-    startTimeoutMs: auto.health_check_timeout,
-    retryAttempts: auto.deployment_retry_attempts,
+    startTimeoutMs,
+    retryAttempts: config.models.deployment.auto.deployment_retry_attempts,
     probeIntervalMs: config.discovery.probe_interval,
     recheckIntervalMs: config.discovery.recheck_interval,
   };

@@ -4,7 +4,7 @@ import type { ModelEntry } from "../../core/contract/models.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
-import type { Launched, ServerDriver } from "./drivers/driver.js";
+import { type Launched, type ServerDriver, StartRefused } from "./drivers/driver.js";
 import { advance, type Life, type LifeAction, type LifeEvent, type LifeRules, UNBORN } from "./lifecycle.js";
 import { checkReadiness } from "./readiness.js";
 
@@ -21,9 +21,16 @@ export interface ModelServerOptions {
   readonly http: HttpClient;
   readonly logger: Logger;
   readonly onChange: () => void;
-  /** Whether anything holds a lease on it. */
+  /** Whether anything holds it: a lease, a task, a proxy. Whoever waits for it to become ready holds it too, and is known here. */
   readonly isHeld: () => boolean;
+  /** It begins to drain: from now on {@link isHeld} says no only when every proxy has heard of it. */
+  readonly onDrain?: () => void;
+  /** How long a start took, from its launch. */
+  readonly onStarted?: (tookMs: number) => void;
 }
+
+/** While something holds it, it is looked again at least this often: not every hold has an end that is told. */
+const HOLD_LOOK_MS = 1_000;
 
 interface Waiter {
   resolve(): void;
@@ -47,6 +54,10 @@ export class ModelServer {
   #launched: Launched | null = null;
   #cancelTimer: () => void = () => {};
   #isChecking = false;
+  /** Ends of runs that a drain led to. */
+  #stops = 0;
+  /** Woken when its life moved on or a hold on it ended. */
+  readonly #watchers = new Set<() => void>();
 
   constructor(options: ModelServerOptions) {
     this.name = options.definition.name;
@@ -110,14 +121,73 @@ export class ModelServer {
     if (["starting", "ready", "unreachable"].includes(this.#life.state)) this.#scheduleCheck(this.#life.run, 0);
   }
 
-  /** Asks a running server of ours to stop once nothing holds it. */
+  /** True while it must not be stopped (promise 4). */
+  get isHeld(): boolean {
+    return this.#waiters.size > 0 || this.#options.isHeld();
+  }
+
+  /** True when its present run was begun by an earlier sidecar, or by somebody else. */
+  get wasFound(): boolean {
+    return this.#life.attempt === 0;
+  }
+
+  /** Milliseconds since its program was launched, while it starts; else null. */
+  get launchedForMs(): number | null {
+    const { launchedAt } = this.#life;
+    return launchedAt === null ? null : this.#options.clock.elapsed() - launchedAt;
+  }
+
+  /** Asks a running server of ours to stop once nothing holds it. A request that needs it meanwhile calls the stop off. */
   drain(): void {
     this.#apply({ type: "stop-asked" });
   }
 
-  /** To be called when the last lease on it has ended. */
+  /**
+   * Stops it at the first moment at which nothing holds it. Until then requests go on as ever; one that comes in that very moment is
+   * served first.
+   * @param waitMs how long to wait for that moment, from 0; the driver's own time to end the server comes on top
+   * @returns `stopped` also where nothing ran; `held`: it runs on
+   */
+  async stopWhenIdle(waitMs: number): Promise<"stopped" | "held"> {
+    const stopsBefore = this.#stops;
+    const untilMs = this.#options.clock.elapsed() + waitMs;
+    for (;;) {
+      const { state, before } = this.#life;
+      if (this.#stops > stopsBefore || state === "absent" || state === "failed") return "stopped";
+      if (this.isClosed) return "held";
+      const leftMs = untilMs - this.#options.clock.elapsed();
+      const isEnding = state === "draining" && before === null;
+      if (leftMs <= 0 && !isEnding && (state === "draining" || this.isHeld)) {
+        this.#apply({ type: "stop-called-off" });
+        return "held";
+      }
+      if (state !== "draining" && !this.isHeld) this.drain();
+      else await this.#moved(isEnding ? HOLD_LOOK_MS : Math.min(leftMs, HOLD_LOOK_MS));
+    }
+  }
+
+  async #moved(waitMs: number): Promise<void> {
+    const over = new AbortController();
+    const wake = () => over.abort();
+    this.#watchers.add(wake);
+    await this.#options.clock.sleep(waitMs, over.signal);
+    this.#watchers.delete(wake);
+  }
+
+  #wakeWatchers(): void {
+    for (const wake of this.#watchers) wake();
+  }
+
+  /** To be called when a hold on it may have been the last one. */
   leasesEnded(): void {
-    if (this.#life.state === "draining") this.#apply({ type: "drained" });
+    this.#lookDrained();
+    this.#wakeWatchers();
+  }
+
+  #lookDrained(): void {
+    if (this.#life.state !== "draining" || this.#life.before === null) return;
+    if (!this.isHeld) this.#apply({ type: "drained" });
+    else this.#schedule(HOLD_LOOK_MS, () => this.#lookDrained());
   }
 
   /**
@@ -130,7 +200,7 @@ export class ModelServer {
     if (signal?.aborted) throw new SluiceError("CLIENT_GONE", "the caller went away");
     const waiting = this.#wait(waitMs, signal);
     // What an earlier sidecar left is looked for first, and ending it may take longer than this caller waits.
-    void this.#begun.then(() => this.#apply({ type: "wanted", held: this.#options.isHeld() }));
+    void this.#begun.then(() => this.#apply({ type: "wanted", held: this.isHeld }));
     await waiting;
     return this.entry;
   }
@@ -143,6 +213,7 @@ export class ModelServer {
         signal?.removeEventListener("abort", onAbort);
         this.#waiters.delete(waiter);
         settle();
+        if (this.#waiters.size === 0) this.leasesEnded();
       };
       const waiter: Waiter = { resolve: () => end(resolve), reject: (cause) => end(() => reject(cause)) };
       const onAbort = () => waiter.reject(new SluiceError("CLIENT_GONE", "the caller went away"));
@@ -174,6 +245,7 @@ export class ModelServer {
     this.#cancelTimer();
     this.#resolveFirstCheck();
     for (const waiter of [...this.#waiters]) waiter.reject(reason);
+    this.#wakeWatchers();
   }
 
   /** Closes it and ends a server of ours. */
@@ -187,8 +259,10 @@ export class ModelServer {
     const before = this.#life;
     const { life, actions } = advance(before, event, this.#options.clock.elapsed(), this.#options.rules());
     this.#life = life;
+    if (before.state === "draining" && before.before === null && life.state !== "draining") this.#stops += 1;
     if (life.state !== before.state || life.problem !== before.problem) this.#options.onChange();
     for (const action of actions) this.#perform(action);
+    if (life.state !== before.state) this.#wakeWatchers();
   }
 
   #perform(action: LifeAction): void {
@@ -203,13 +277,15 @@ export class ModelServer {
         this.#schedule(action.afterMs, () => this.#apply({ type: "due", run: action.run }));
         return;
       case "drain":
-        if (!this.#options.isHeld()) this.#apply({ type: "drained" });
+        this.#options.onDrain?.();
+        this.#lookDrained();
         return;
       case "stop":
         void this.#end(action.run);
         return;
       case "tell":
         this.#tell(action.what, action.why);
+        if (action.tookMs !== undefined) this.#options.onStarted?.(action.tookMs);
     }
   }
 
@@ -223,7 +299,7 @@ export class ModelServer {
       const known = caught instanceof SluiceError && caught.code === "MODEL_START_FAILED";
       if (!known) this.#options.logger.error({ model: this.name, err: caught }, "a model server could not be started");
       const problem = known ? caught.message : "the model server could not be started";
-      this.#apply({ type: "start-failed", run, problem });
+      this.#apply({ type: "start-failed", run, problem, isFinal: caught instanceof StartRefused });
     }
   }
 

@@ -1,10 +1,12 @@
-/** Brings a data folder's tasks up: shape of the database, store, blobs, and what a crash left lying about. */
+/** Brings a data folder up: shape of the database, its stores, blobs, and what a crash left lying about. */
 import { join } from "node:path";
 import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { migrate } from "../db/migrate.js";
 import { type Database, openForReading, openForWriting } from "../db/open.js";
 import { Writer } from "../db/writer.js";
+import type { ModelStore } from "../models/model-store.js";
+import { createSqliteModels, MODEL_WRITES } from "../models/sqlite-model-store.js";
 import { FileBlobs } from "./file-blobs.js";
 import type { QueueBounds } from "./queue-bounds.js";
 import { createSqliteAnswers } from "./sqlite-answers.js";
@@ -34,6 +36,8 @@ export interface OpenTasks {
   readonly retention: RetentionStore;
   readonly callbacks: CallbackStore;
   readonly answers: AnswerIndex;
+  /** Closed with the task store. */
+  readonly models: ModelStore;
 }
 
 /**
@@ -53,7 +57,7 @@ export async function openTasks(options: OpenTasksOptions): Promise<OpenTasks> {
   }
   const writer = await Writer.open({
     file,
-    modules: WRITES.map((name) => new URL(`./${name}.js`, import.meta.url)),
+    modules: [...WRITES.map((name) => new URL(`./${name}.js`, import.meta.url)), MODEL_WRITES],
     ...(options.onDeath === undefined ? {} : { onDeath: options.onDeath }),
   });
   const reading = openForReading(file);
@@ -79,6 +83,7 @@ export async function openTasks(options: OpenTasksOptions): Promise<OpenTasks> {
       retention: createSqliteRetention(reading, writer),
       callbacks: createSqliteCallbacks(reading, writer),
       answers: createSqliteAnswers(reading, writer, store),
+      models: createSqliteModels(reading, writer),
     };
   } catch (caught) {
     await store.close();

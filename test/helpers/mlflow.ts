@@ -2,6 +2,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Teardown } from "./gazetteer.js";
+import { createModelAnswers, type FakeModels } from "./mlflow-models.js";
 
 export interface FakeRun {
   run_id: string;
@@ -18,7 +19,7 @@ export interface FakeRun {
 /** `null` behaves well; a number answers that status; `slow` never ends; `nonsense` answers 200 and no JSON. */
 export type Misbehaviour = number | "slow" | "nonsense" | null;
 
-export interface FakeMlflow {
+export interface FakeMlflow extends FakeModels {
   readonly uri: string;
   readonly port: number;
   /** Every path that was asked, without its query. */
@@ -40,6 +41,7 @@ export interface FakeMlflowOptions {
 
 export async function startMlflow(t: Teardown, options: FakeMlflowOptions = {}): Promise<FakeMlflow> {
   const runs = new Map<string, FakeRun>();
+  const models = createModelAnswers();
   const asked: string[] = [];
   const basePath = options.basePath ?? "";
   let server: http.Server | null = null;
@@ -56,12 +58,26 @@ export async function startMlflow(t: Teardown, options: FakeMlflowOptions = {}):
     if (fake.misbehaviour === "nonsense") return void res.end("<html>not MLflow</html>");
     if (fake.misbehaviour !== null) return void reply(fake.misbehaviour, { message: "as asked" });
     if (!isAllowed(req, options)) return void res.writeHead(401).end("You are not authenticated.");
+    const file = models.file(url.pathname.slice(basePath.length), url.searchParams);
+    if (typeof file === "string") return void res.end(file);
     const path = url.pathname.replace(`${basePath}/api/2.0/mlflow/`, "");
-    const found = route(path, url.searchParams, body === "" ? {} : JSON.parse(body), [...runs.values()]);
+    const whole = [...runs.values()].map((run) => ({ ...run, tags: { ...historyTag(run.run_id), ...run.tags } }));
+    const ofModels = file === null ? null : models.answer(path, url.searchParams);
+    const ofRuns = () => route(path, url.searchParams, body === "" ? {} : JSON.parse(body), whole);
+    const found = ofModels === undefined ? ofRuns() : ofModels;
     reply(found === null ? 404 : 200, found ?? { error_code: "RESOURCE_DOES_NOT_EXIST", message: "no such thing" });
   };
 
+  /** MLflow 2 keeps what it knows of a run's logged models in this tag too. */
+  const historyTag = (runId: string): Record<string, string> => {
+    const history = models.history(runId);
+    return history.length === 0 ? {} : { "mlflow.log-model.history": JSON.stringify(history) };
+  };
+
   const fake: FakeMlflow = {
+    putArtifact: models.putArtifact,
+    putModel: models.putModel,
+    putVersion: models.putVersion,
     get uri() {
       return `http://127.0.0.1:${port}${basePath}`;
     },

@@ -19,7 +19,8 @@ export interface ServerDriver {
   /**
    * Starts the server; resolves as soon as its program runs, ready or not.
    * @param onExit called once when that run ends, also when `stop` ended it
-   * @throws MODEL_START_FAILED, its message fit for a caller
+   * What it waits for before its program runs (its turn among the starts, memory, an image) it bounds itself; `stop` ends such a wait.
+   * @throws MODEL_START_FAILED, its message fit for a caller; {@link StartRefused} where trying again is of no use
    */
   start(onExit: ExitListener): Promise<Launched>;
   /** A server that an earlier sidecar left running and that still matches its definition. Ends those that do not match. */
@@ -32,4 +33,11 @@ export interface ServerDriver {
 
 export function startFailure(problem: string, cause?: unknown): SluiceError {
   return new SluiceError("MODEL_START_FAILED", problem, { cause });
+}
+
+/** A start that would end the same way again: what can never fit, what waited too long for its turn. It is not tried again. */
+export class StartRefused extends SluiceError {
+  constructor(problem: string, cause?: unknown) {
+    super("MODEL_START_FAILED", problem, { cause });
+  }
 }

@@ -22,7 +22,7 @@ const NOW = 1_000_000;
 const RUN = 4;
 
 const life = (state: ModelState, more: Partial<Life> = {}): Life => ({ ...UNBORN, state, run: RUN, ...more });
-const starting = life("starting", { attempt: 1, startBy: NOW + 10_000, probeDelayMs: 200 });
+const starting = life("starting", { attempt: 1, startBy: NOW + 10_000, launchedAt: NOW, probeDelayMs: 200 });
 
 const LIVES: Record<string, Life> = {
   absent: life("absent"),
@@ -30,13 +30,14 @@ const LIVES: Record<string, Life> = {
   starting,
   ready: life("ready"),
   unreachable: life("unreachable", { problem: "refused" }),
-  draining: life("draining"),
+  draining: life("draining", { before: "ready" }),
 };
 const EVENTS: Record<string, LifeEvent> = {
   wanted: { type: "wanted", held: false },
   found: { type: "found" },
   launched: { type: "launched", run: RUN },
   "start-failed": { type: "start-failed", run: RUN, problem: "no such program" },
+  "start-refused": { type: "start-failed", run: RUN, problem: "it can never fit", isFinal: true },
   exited: { type: "exited", run: RUN, cause: "exited with code 3" },
   good: { type: "checked", run: RUN, outcome: "ready" },
   unready: { type: "checked", run: RUN, outcome: "unready" },
@@ -44,6 +45,7 @@ const EVENTS: Record<string, LifeEvent> = {
   refused: { type: "checked", run: RUN, outcome: "refused" },
   due: { type: "due", run: RUN },
   "stop-asked": { type: "stop-asked" },
+  "stop-called-off": { type: "stop-called-off" },
   drained: { type: "drained" },
   stopped: { type: "stopped", run: RUN },
 };
@@ -73,6 +75,7 @@ const MOVES: Record<string, Record<string, string>> = {
   starting: {
     launched: "starting check@100",
     "start-failed": "starting retry wake#5@500",
+    "start-refused": "failed failed",
     exited: "starting retry wake#5@500",
     good: "ready ready check@5000",
     unready: "starting check@200",
@@ -97,7 +100,14 @@ const MOVES: Record<string, Record<string, string>> = {
     refused: "unreachable check@1000",
     "stop-asked": "draining drain",
   },
-  draining: { drained: "draining stop", exited: "absent", "start-failed": "absent", stopped: "absent" },
+  draining: {
+    "stop-called-off": "ready ready check@0",
+    drained: "draining stop",
+    exited: "absent",
+    "start-failed": "absent",
+    "start-refused": "absent",
+    stopped: "absent",
+  },
 };
 
 t.test("a stop that is asked for between two starts leaves nothing behind that waits", async (t) => {
@@ -212,6 +222,33 @@ t.test("three refusals in a row make a ready server unreachable, told once", asy
   t.equal(step.life.problem, null);
 });
 
+t.test("a start's bound counts from its first launch, and a start tells how long its last one took", async (t) => {
+  const asked = advance(UNBORN, { type: "wanted", held: true }, NOW, STARTABLE).life;
+  t.equal(asked.startBy, null, "it may wait for its turn");
+  const launch = (life: Life, now: number) => advance(life, { type: "launched", run: life.run }, now, STARTABLE).life;
+  const first = launch(asked, NOW + 60_000);
+  t.equal(first.startBy, NOW + 70_000);
+  const failed = advance(first, { type: "exited", run: first.run, cause: "ended" }, NOW + 61_000, STARTABLE).life;
+  t.equal(failed.launchedAt, null);
+  const second = launch(failed, NOW + 63_000);
+  t.equal(second.startBy, NOW + 70_000, "retries included");
+  const ready = advance(second, { type: "checked", run: second.run, outcome: "ready" }, NOW + 65_000, STARTABLE);
+  t.match(ready.actions[0], { do: "tell", what: "ready", tookMs: 2_000 });
+  const found = advance(UNBORN, { type: "found" }, NOW, STARTABLE).life;
+  const seen = advance(found, { type: "checked", run: found.run, outcome: "ready" }, NOW + 5_000, STARTABLE);
+  t.notOk("tookMs" in seen.actions[0]!, "of one that was found nobody knows");
+});
+
+t.test("a stop that is called off before the launch leaves the bound to the launch", async (t) => {
+  const asked = advance(UNBORN, { type: "wanted", held: true }, NOW, STARTABLE).life;
+  const draining = advance(asked, EVENTS["stop-asked"]!, NOW, STARTABLE).life;
+  const off = advance(draining, EVENTS["stop-called-off"]!, NOW + 1_000, STARTABLE).life;
+  t.match(off, { state: "starting", startBy: null });
+  const launched = advance(draining, { type: "launched", run: draining.run }, NOW + 500, STARTABLE).life;
+  const bounded = advance(launched, EVENTS["stop-called-off"]!, NOW + 1_000, STARTABLE).life;
+  t.match(bounded, { state: "starting", startBy: NOW + 11_000, launchedAt: NOW + 500 });
+});
+
 t.test("a request that comes while it drains starts it again once it has stopped", async (t) => {
   const wanted = advance(LIVES.draining!, { type: "wanted", held: false }, NOW, STARTABLE).life;
   t.equal(wanted.state, "draining");
@@ -241,6 +278,8 @@ t.test("a stop is called off when it is wanted while something holds it, until i
   t.equal(again.life.startBy, NOW + STARTABLE.startTimeoutMs);
   const ending = advance(drain("ready"), EVENTS.drained!, NOW, STARTABLE).life;
   t.equal(brief(advance(ending, held, NOW, STARTABLE)), "draining");
+  t.equal(brief(advance(ending, EVENTS["stop-called-off"]!, NOW, STARTABLE)), "draining");
+  t.equal(brief(advance(ending, EVENTS.drained!, NOW, STARTABLE)), "draining", "it is ended once");
 });
 
 t.test("a process that was found again and ends before it answers is started when it was wanted", async (t) => {

@@ -1,0 +1,66 @@
+/**
+ * The driver of one managed model. Every start waits for its turn, then takes the definition as it is at that moment and makes a driver
+ * for it: a change counts from the next start, and so does a Docker daemon that came or went.
+ */
+import type { Readable } from "node:stream";
+import type { Clock } from "../../core/runtime/clock.js";
+import { type ExitListener, type Launched, type ServerDriver, startFailure } from "./drivers/driver.js";
+import type { LogOptions } from "./management.js";
+
+/** A driver, and where its servers run. */
+export interface PlacedDriver {
+  readonly place: "process" | "docker";
+  readonly driver: ServerDriver;
+}
+
+export interface ManagedDriverOptions {
+  /** For the definition of this moment. @throws MODEL_START_FAILED where nothing can run it */
+  readonly create: () => Promise<PlacedDriver>;
+  /** Resolves when it may start. @throws MODEL_START_FAILED, {@link StartRefused} */
+  readonly admit: (signal: AbortSignal) => Promise<void>;
+  readonly clock: Clock;
+}
+
+export class ManagedDriver implements ServerDriver {
+  readonly #options: ManagedDriverOptions;
+  #present: PlacedDriver | null = null;
+  /** The start that is under way, until its own driver has it. */
+  #pending = new AbortController();
+
+  constructor(options: ManagedDriverOptions) {
+    this.#options = options;
+  }
+
+  /** Where the present or the last run is; null before the first. */
+  get place(): PlacedDriver["place"] | null {
+    return this.#present?.place ?? null;
+  }
+
+  async start(onExit: ExitListener): Promise<Launched> {
+    const pending = new AbortController();
+    this.#pending = pending;
+    await this.#options.admit(pending.signal);
+    // What the run before has left of itself ends first: both may use one folder or one name.
+    await this.#present?.driver.stop(this.#options.clock.now());
+    const next = await this.#options.create();
+    if (pending.signal.aborted) throw startFailure("its start was called off");
+    this.#present = next;
+    return next.driver.start(onExit);
+  }
+
+  async adopt(onExit: ExitListener): Promise<Launched | null> {
+    const next = await this.#options.create();
+    this.#present = next;
+    return next.driver.adopt(onExit);
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    this.#pending.abort();
+    await this.#present?.driver.stop(deadlineMs);
+  }
+
+  async logs(options: LogOptions): Promise<Readable> {
+    this.#present ??= await this.#options.create();
+    return this.#present.driver.logs(options);
+  }
+}

@@ -1,0 +1,237 @@
+/** Everything of the models that Sluice itself runs, put together: definitions, servers, the queue of starts, the reaper. */
+import type { Config } from "../../config/schema.js";
+import type { ModelEntry } from "../../core/contract/models.js";
+import type { Clock } from "../../core/runtime/clock.js";
+import type { Logger } from "../../core/runtime/logger.js";
+import type { AdmissionLimits, Resident } from "./admission.js";
+import { joinDefinitions } from "./managed-definitions.js";
+import type { ManagedDriver } from "./managed-driver.js";
+import { type ContainerDrivers, ManagedDrivers } from "./managed-drivers.js";
+import type { ManagedModel } from "./managed-model.js";
+import { type Managed, ManagedServers } from "./managed-servers.js";
+import type { ModelStore } from "./model-store.js";
+import type { Mortal, Reap } from "./reaper.js";
+import { Reaper, type ReaperOptions } from "./reaper-jobs.js";
+import type { ModelServer, ServerDefinition } from "./server.js";
+import { StartTimes } from "./start-times.js";
+import { Starts } from "./starts.js";
+
+export interface ManagedModelsOptions {
+  readonly config: () => Config;
+  /** Null: the configuration alone names models. */
+  readonly store: ModelStore | null;
+  readonly dataDir: string;
+  readonly containers: ContainerDrivers | null;
+  readonly createServer: (given: ManagedServerParts) => ModelServer;
+  /** Epoch ms of the last use's end; null while something holds it, or when nobody has used it. */
+  readonly idleSince: (name: string) => number | null;
+  readonly onChange: () => void;
+  readonly observer: ReaperOptions["observer"] & { started(name: string, tookMs: number): void };
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface ManagedServerParts {
+  readonly definition: ServerDefinition;
+  readonly driver: ManagedDriver;
+  readonly startable: () => boolean;
+  /** Bound on a start from its launch on. */
+  readonly startTimeoutMs: () => number;
+  readonly onStarted: (tookMs: number) => void;
+}
+
+/** How long a server that is stopped for its age, or for another one, is waited for until nothing holds it. */
+const REAP_WAIT_MS = 10_000;
+
+const IS_UP: ReadonlySet<ModelEntry["state"]> = new Set(["starting", "ready", "unreachable", "draining"]);
+
+export class ManagedModels {
+  readonly times: StartTimes | null;
+  readonly servers: ManagedServers;
+  readonly #options: ManagedModelsOptions;
+  readonly #drivers: ManagedDrivers;
+  readonly #starts: Starts;
+  readonly #reaper: Reaper;
+  /** Since when each running server is ready; epoch ms. */
+  readonly #readySince = new Map<string, number>();
+  #taken: ReadonlySet<string> = new Set();
+
+  constructor(options: ManagedModelsOptions) {
+    this.#options = options;
+    const { config, store, clock, logger, onChange, observer } = options;
+    this.times = store === null ? null : new StartTimes({ store, clock, logger });
+    this.#drivers = new ManagedDrivers(options);
+    this.#starts = new Starts({
+      limits: () => limitsOf(config()),
+      residents: () => this.servers.all.map((each) => this.#residentOf(each)).filter((each) => each !== null),
+      isWanted: (name) => this.servers.get(name)?.server.isHeld ?? false,
+      evict: async (name) => void (await this.servers.get(name)?.server.stopWhenIdle(REAP_WAIT_MS)),
+      callOff: (name) => this.servers.get(name)?.server.drain(),
+      onWait: (name, problem) => this.servers.waitsFor(name, problem),
+      clock,
+      logger,
+    });
+    this.servers = new ManagedServers({
+      config,
+      placeOf: (model) => this.#drivers.placeOf(model),
+      createDriver: (model) => this.#drivers.create(model),
+      admit: (model, signal) => this.#starts.admit(model.name, needOf(model, config()), signal),
+      createServer: (definition, driver, startable) => this.#createServer(definition, driver, startable),
+      onChange,
+      clock,
+      logger,
+    });
+    this.#reaper = new Reaper({
+      intervalMs: () => config().ripper.interval,
+      models: () => this.servers.all.map((each) => this.#mortalOf(each)),
+      reap: (reap) => this.#reap(reap),
+      observer,
+      clock,
+      logger,
+    });
+  }
+
+  /** Takes over what an earlier sidecar left running; ends what nothing names any more. */
+  async start(): Promise<void> {
+    this.#reaper.start();
+    await this.#drivers.look();
+    this.refresh();
+    await this.#drivers.endStrangers((name) => {
+      const model = this.servers.get(name)?.model;
+      return model !== undefined && this.#drivers.placeOf(model) === "process";
+    });
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    this.#starts.close();
+    await Promise.all([this.#reaper.stop(), this.servers.stop(deadlineMs), this.#drivers.stop()]);
+  }
+
+  /** To be called when what is stored or configured has changed. */
+  refresh(): void {
+    const { store, config } = this.#options;
+    this.servers.follow(
+      joinDefinitions({
+        config: config(),
+        deployments: store?.deployments() ?? [],
+        onDemand: store?.configs(false) ?? [],
+        taken: this.#taken,
+      }),
+    );
+    this.#starts.look();
+  }
+
+  /** @param names running servers that somebody else runs */
+  foundOthers(names: ReadonlySet<string>): void {
+    const isSame = names.size === this.#taken.size && [...names].every((name) => this.#taken.has(name));
+    this.#taken = names;
+    if (!isSame) this.refresh();
+  }
+
+  /** To be called after a server has changed, before the change is told. */
+  settle(): void {
+    for (const { server } of this.servers.all) this.#noteReady(server.entry);
+    this.servers.settle();
+    this.#starts.look();
+  }
+
+  #noteReady({ name, state }: ModelEntry): void {
+    if (state === "ready" && !this.#readySince.has(name)) this.#readySince.set(name, this.#options.clock.now());
+    if (state === "absent" || state === "failed") this.#readySince.delete(name);
+  }
+
+  /** To be called when the last hold on a model has ended. */
+  freed(name: string): void {
+    this.#reaper.freed(name);
+    this.#starts.look();
+  }
+
+  /** Looks for expired models now. */
+  reapNow(): void {
+    this.#reaper.round();
+  }
+
+  #createServer(definition: ServerDefinition, driver: ManagedDriver, startable: () => boolean): ModelServer {
+    const { createServer, config, observer } = this.#options;
+    const { name } = definition;
+    const configuredMs = () => config().models.deployment.auto.health_check_timeout;
+    return createServer({
+      definition,
+      driver,
+      startable,
+      startTimeoutMs: () => this.times?.boundMs(name, configuredMs()) ?? configuredMs(),
+      onStarted: (tookMs) => {
+        this.times?.record(name, this.servers.get(name)?.model.modelUri ?? null, tookMs);
+        observer.started(name, tookMs);
+      },
+    });
+  }
+
+  /** Null while it is held, or does not run. */
+  #idleMs(server: ModelServer): number | null {
+    const readySince = this.#readySince.get(server.name);
+    if (readySince === undefined || server.isHeld) return null;
+    const idleSince = Math.max(readySince, this.#options.idleSince(server.name) ?? 0);
+    return Math.max(0, this.#options.clock.now() - idleSince);
+  }
+
+  #residentOf({ server, model }: Managed): Resident | null {
+    const { state } = server.entry;
+    if (!IS_UP.has(state)) return null;
+    const isSettled = state === "ready" || state === "unreachable";
+    return {
+      name: server.name,
+      needBytes: needOf(model, this.#options.config()),
+      isStarting: state === "starting" && !server.wasFound,
+      isLeaving: state === "draining",
+      idleMs: isSettled ? this.#idleMs(server) : null,
+    };
+  }
+
+  #mortalOf({ server, model }: Managed): Mortal {
+    const { deploymentType, idleTtlMs, expiresAtMs } = model;
+    const { name, isHeld, entry } = server;
+    const isRunning = entry.state === "ready" || entry.state === "unreachable";
+    return { name, deploymentType, isRunning, isHeld, idleMs: this.#idleMs(server), idleTtlMs, expiresAtMs };
+  }
+
+  /** A deployment that is past its time is forgotten; what is on demand is only stopped. */
+  async #reap({ name }: Reap): Promise<boolean> {
+    const managed = this.servers.get(name);
+    if (managed === undefined) return true;
+    await managed.begun;
+    if ((await managed.server.stopWhenIdle(REAP_WAIT_MS)) === "held") return false;
+    if (managed.model.origin === "deployment") await this.forget(name);
+    return true;
+  }
+
+  /** Removes the row of a deployment, and with it a server that is down. */
+  async forget(name: string): Promise<void> {
+    await this.#options.store?.removeDeployment(name);
+    this.refresh();
+  }
+}
+
+function limitsOf({ models }: Config): AdmissionLimits {
+  const { auto, memory, never_together } = models.deployment;
+  return {
+    maxStarts: auto.max_concurrent_deployments,
+    budgetBytes: memory.budget,
+    neverTogether: never_together,
+  };
+}
+
+/** The memory a server is counted with. */
+function needOf({ deploy }: ManagedModel, { models }: Config): number {
+  const { limits, reservations } = deploy?.resources ?? {};
+  const amount = limits?.memory ?? reservations?.memory;
+  return amount === undefined ? (models.deployment.memory.default ?? 0) : parseAmount(amount);
+}
+
+const AMOUNT = /^(\d+(?:\.\d+)?)([kmg]?)$/i;
+
+function parseAmount(text: string): number {
+  const [, digits, unit] = AMOUNT.exec(text) ?? [];
+  const power = ["", "k", "m", "g"].indexOf((unit ?? "").toLowerCase());
+  return digits === undefined ? 0 : Math.round(Number(digits) * 1024 ** power);
+}

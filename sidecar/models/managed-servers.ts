@@ -1,0 +1,181 @@
+/** The servers that Sluice itself starts and stops: one per managed model, whatever names it and wherever it runs. */
+import type { Config } from "../../config/schema.js";
+import type { Clock } from "../../core/runtime/clock.js";
+import type { Logger } from "../../core/runtime/logger.js";
+import { hashCommand } from "./drivers/process-record.js";
+import { defineServer, processOf } from "./managed-definitions.js";
+import { ManagedDriver, type PlacedDriver } from "./managed-driver.js";
+import type { ManagedModel } from "./managed-model.js";
+import type { ModelServer, ServerDefinition } from "./server.js";
+
+export interface ManagedServersOptions {
+  readonly config: () => Config;
+  /** Where a model that does not run would be started. */
+  readonly placeOf: (model: ManagedModel) => PlacedDriver["place"];
+  readonly createDriver: (model: ManagedModel) => Promise<PlacedDriver>;
+  /** See {@link ManagedDriverOptions.admit}. */
+  readonly admit: (model: ManagedModel, signal: AbortSignal) => Promise<void>;
+  /** @param startable asked whenever a request wants it */
+  readonly createServer: (definition: ServerDefinition, driver: ManagedDriver, startable: () => boolean) => ModelServer;
+  readonly onChange: () => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface Managed {
+  readonly server: ModelServer;
+  readonly driver: ManagedDriver;
+  /** What its present or last run was started with. */
+  readonly model: ManagedModel;
+  /** What its next run will be started with; null: nothing names it any more, and it is dropped once it is down. */
+  readonly next: ManagedModel | null;
+  /** Resolves once what an earlier sidecar left of it was looked for. */
+  readonly begun: Promise<void>;
+}
+
+type Owned = { -readonly [Key in keyof Managed]: Managed[Key] } & {
+  /** What its start waits for. */
+  problem: string | null;
+  isLooking: boolean;
+  /** {@link keyOf} of its present or last run. */
+  runKey: string;
+};
+
+export class ManagedServers {
+  readonly #options: ManagedServersOptions;
+  readonly #owned = new Map<string, Owned>();
+
+  constructor(options: ManagedServersOptions) {
+    this.#options = options;
+  }
+
+  get servers(): ModelServer[] {
+    return [...this.#owned.values()].map(({ server }) => server);
+  }
+
+  get all(): Managed[] {
+    return [...this.#owned.values()];
+  }
+
+  get(name: string): Managed | undefined {
+    return this.#owned.get(name);
+  }
+
+  /**
+   * Takes over a new set of models. Where a server runs a change counts from its next start, and one that nothing names any more is
+   * not started again; an entry that the configuration has lost is stopped as well, once nothing holds it.
+   */
+  follow(models: readonly ManagedModel[]): void {
+    const wanted = new Map(models.map((model) => [model.name, model]));
+    for (const [name, owned] of this.#owned) owned.next = wanted.get(name) ?? null;
+    for (const model of wanted.values()) if (!this.#owned.has(model.name)) this.#add(model);
+    this.settle();
+    for (const owned of this.#owned.values()) {
+      if (owned.next === null && owned.model.origin === "config") owned.server.drain();
+      else if (!this.#isDown(owned) && !this.#isSameRun(owned)) this.#tellKept(owned.server.name);
+    }
+    this.#options.onChange();
+  }
+
+  #tellKept(name: string): void {
+    this.#options.logger.warn({ model: name }, "a running model server keeps its settings until its next start");
+  }
+
+  #add(model: ManagedModel): void {
+    const { clock, createDriver, admit, createServer, placeOf, config } = this.#options;
+    const driver = new ManagedDriver({
+      clock,
+      admit: (signal) => admit(owned.next ?? owned.model, signal),
+      create: async () => {
+        owned.model = owned.next ?? owned.model;
+        const placed = await createDriver(owned.model);
+        owned.runKey = keyOf(owned.model, placed.place, config());
+        this.#describe(owned, placed.place);
+        return placed;
+      },
+    });
+    const definition = defineServer(model, placeOf(model), config());
+    const server = createServer(definition, driver, () => owned.next !== null);
+    const owned: Owned = {
+      model,
+      next: model,
+      driver,
+      server,
+      problem: null,
+      begun: Promise.resolve(),
+      isLooking: false,
+      runKey: "",
+    };
+    this.#owned.set(model.name, owned);
+    this.#begin(owned);
+  }
+
+  #begin(owned: Owned): void {
+    owned.isLooking = true;
+    owned.begun = owned.server.begin().then(() => {
+      owned.isLooking = false;
+      this.#options.onChange();
+    });
+  }
+
+  #describe({ server, model, next, driver, problem }: Owned, place: PlacedDriver["place"] | null = driver.place): void {
+    const { config, placeOf } = this.#options;
+    const definition = { ...defineServer(model, place ?? placeOf(model), config()), onDemand: next !== null, problem };
+    if (JSON.stringify(definition) !== JSON.stringify(server.definition)) server.adjust(definition);
+  }
+
+  /** What a start waits for. */
+  waitsFor(name: string, problem: string | null): void {
+    const owned = this.#owned.get(name);
+    if (owned === undefined) return;
+    owned.problem = problem;
+    this.#describe(owned);
+  }
+
+  /** To be called after changes of a server: what is down takes its new definition, or goes. */
+  settle(): void {
+    for (const [name, owned] of this.#owned) {
+      const { server, next } = owned;
+      const isDown = this.#isDown(owned);
+      if (isDown && next === null) {
+        this.#owned.delete(name);
+        server.close();
+        continue;
+      }
+      // What only Sluice reads takes effect at once.
+      if (next !== null && (isDown || this.#isSameRun(owned))) owned.model = next;
+      this.#describe(owned);
+    }
+  }
+
+  #isDown({ isLooking, server }: Owned): boolean {
+    return !isLooking && (server.entry.state === "absent" || server.entry.state === "failed");
+  }
+
+  /** Whether its next run would be no other than the present one. */
+  #isSameRun({ next, driver, runKey }: Owned): boolean {
+    return next === null || runKey === keyOf(next, driver.place, this.#options.config());
+  }
+
+  /** Looks again for a server of this model that runs already. */
+  adopt(name: string): void {
+    const owned = this.#owned.get(name);
+    if (owned?.server.entry.state === "absent" && !owned.isLooking) this.#begin(owned);
+  }
+
+  /** Ends the processes; containers run on and are found again. */
+  async stop(deadlineMs: number): Promise<void> {
+    await Promise.all(
+      this.all.map(async ({ server, driver }) =>
+        driver.place === "docker" ? server.close() : server.stop(deadlineMs),
+      ),
+    );
+  }
+}
+
+/** The same for two definitions whose runs are as good as each other's; settings that only Sluice reads are left out. */
+function keyOf(model: ManagedModel, place: PlacedDriver["place"] | null, config: Config): string {
+  const entry = place === "process" ? processOf(model, config) : null;
+  const { modelUri, modelType, deploy } = model;
+  return JSON.stringify([place, modelUri, modelType, deploy, entry === null ? null : hashCommand(entry)]);
+}
