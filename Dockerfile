@@ -15,8 +15,9 @@ LABEL org.opencontainers.image.title="Sluice" \
       org.opencontainers.image.description="One door in front of a team's machine-learning model servers" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# The one folder that is written to belongs to the user below, by number: a base image need not know how to add users.
-RUN ["node", "-e", "const fs = require('node:fs'); fs.mkdirSync('/data', { mode: 0o750 }); fs.chownSync('/data', 10001, 10001)"]
+# The data, and the socket that proxy and sidecar share when they run apart, belong to the user below, by number: a base image need not
+# know how to add users.
+RUN ["node", "-e", "const fs = require('node:fs'); for (const path of ['/data', '/run/sluice']) { fs.mkdirSync(path, { recursive: true }); fs.chmodSync(path, 0o750); fs.chownSync(path, 10001, 10001); }"]
 VOLUME /data
 WORKDIR /app
 # Inside a container the door is the container's own: who may reach it is decided by what is published.

@@ -1,9 +1,9 @@
 /** The light steps: straight to the sidecar's API or to a model server, which is started first where a request may. */
 import { failureError } from "./forward/failures.js";
 import { requestHead } from "./forward/headers.js";
-import { decideReadiness, ensureReady, notReadyError } from "./on-demand.js";
+import { decideReadiness, ensureReady, isOutdated, notReadyError } from "./on-demand.js";
 import type { ProxyParts } from "./parts.js";
-import { sidecarError } from "./refusals.js";
+import { sidecarError, unavailable } from "./refusals.js";
 import type { Route } from "./route-table.js";
 import type { ModelTarget, RequestTarget } from "./target.js";
 import { checkBodySize, type HttpVisit, peerOf, startBody } from "./visit.js";
@@ -62,15 +62,20 @@ export function passThrough(parts: ProxyParts, visit: HttpVisit, asked: ModelReq
 
 /** The route once its model is ready; starts it where a request may. */
 export async function readyRoute(parts: ProxyParts, route: Route, gone: AbortSignal): Promise<Route> {
-  const readiness = decideReadiness(route.entry);
-  if (readiness === "ready") return route;
-  if (readiness === "unready") throw notReadyError(route.entry);
-  return ensureReady({
-    client: parts.client,
-    name: route.entry.name,
-    waitMs: parts.config.models.deployment.auto.health_check_timeout,
-    signal: gone,
-  });
+  const { client, routes, config } = parts;
+  const { name } = route.entry;
+  const untilMs = performance.now() + config.models.deployment.auto.health_check_timeout;
+  for (let known: Route | undefined = route; known !== undefined; known = routes.view.routes.get(name)) {
+    const readiness = decideReadiness(known.entry);
+    if (readiness === "ready") return known;
+    if (readiness === "unready") throw notReadyError(known.entry);
+    const asked = routes.view.snapshot;
+    const waitMs = Math.max(0, Math.round(untilMs - performance.now()));
+    const { ready, table } = await ensureReady({ client, name, waitMs, signal: gone });
+    // What we have acknowledged since counts: the model may be draining by it.
+    if (!isOutdated(table, asked, routes.view.snapshot)) return ready;
+  }
+  throw unavailable(name, routes.view);
 }
 
 /** @param queueMs how long the request waited for a permit */
@@ -78,6 +83,7 @@ export function forwardToModel(parts: ProxyParts, visit: HttpVisit, asked: Model
   const { req, res, requestId } = visit;
   const { request, target, route } = asked;
   const { prefix } = target;
+  const tally = parts.presence.enter(route.entry.name);
   const head = requestHead(req.rawHeaders, {
     peer: peerOf(req),
     authority: request.authority,
@@ -100,6 +106,7 @@ export function forwardToModel(parts: ProxyParts, visit: HttpVisit, asked: Model
     startBody: () => startBody(visit),
     errorOf: (failure) => failureError(failure, `model '${route.entry.name}'`),
     done: ({ status, upstreamMs, endedAtMs, error }) => {
+      parts.presence.leave(tally);
       const tookMs = endedAtMs - visit.receivedAtMs;
       parts.metrics.observe(route.entry.name, tookMs - upstreamMs - queueMs, upstreamMs);
       parts.ledger.account(visit, status, error);

@@ -1,5 +1,6 @@
 /** Whether a model can take a request now, and the wait for one that has to start first. */
 import { ERRORS, type ErrorCode, SluiceError } from "../core/contract/errors.js";
+import { decodeTableVersion, TABLE_VERSION_HEADER, type TableVersion } from "../core/contract/internal-api.js";
 import type { ModelEntry } from "../core/contract/models.js";
 import type { HttpClient } from "../core/runtime/http.js";
 import { type Route, viewOf } from "./route-table.js";
@@ -29,14 +30,33 @@ export interface EnsureOptions {
   readonly signal: AbortSignal;
 }
 
+export interface Ensured {
+  readonly ready: Route;
+  /** By which table the model is ready; null when the sidecar did not say. */
+  readonly table: TableVersion | null;
+}
+
+/**
+ * True when an answer of the sidecar is older than the route table we act on: what it says may have been taken back.
+ * @param asked our table when it was asked
+ * @param now our table when it has answered
+ */
+export function isOutdated(answer: TableVersion | null, asked: TableVersion, now: TableVersion): boolean {
+  if (answer === null) return false;
+  if (answer.epoch === now.epoch) return answer.version < now.version;
+  // Of another sidecar: a newer one than ours, unless ours has been replaced meanwhile.
+  return asked.epoch !== now.epoch;
+}
+
 /**
  * Asks the sidecar to have a model ready. One start serves all who wait.
  * @throws what the sidecar says (MODEL_UNKNOWN, MODEL_NOT_READY, MODEL_START_FAILED), or SIDECAR_UNAVAILABLE
  */
-export async function ensureReady(options: EnsureOptions): Promise<Route> {
+export async function ensureReady(options: EnsureOptions): Promise<Ensured> {
   const { client, name, waitMs, signal } = options;
   let status: number;
   let body: unknown;
+  let table: TableVersion | null;
   let retryAfterMs = RETRY_AFTER_MS;
   try {
     const answer = await client.call({
@@ -48,6 +68,7 @@ export async function ensureReady(options: EnsureOptions): Promise<Route> {
       signal,
     });
     status = answer.status;
+    table = decodeTableVersion(answer.headers[TABLE_VERSION_HEADER]);
     retryAfterMs = Number(answer.headers["retry-after"] ?? RETRY_AFTER_MS / 1_000) * 1_000;
     body = await answer.body.json();
   } catch (cause) {
@@ -59,9 +80,9 @@ export async function ensureReady(options: EnsureOptions): Promise<Route> {
   }
   if (status !== 200) throw relayedError(body, name, retryAfterMs);
   const entry = body as ModelEntry;
-  const route = viewOf({ version: 0, models: [entry], aliases: [], routes: {} }).routes.get(entry.name);
+  const route = viewOf({ epoch: "", version: 0, models: [entry], aliases: [], routes: {} }).routes.get(entry.name);
   if (route === undefined || decideReadiness(entry) !== "ready") throw notReadyError(entry);
-  return route;
+  return { ready: route, table };
 }
 
 /** The sidecar's own error, code and words. */

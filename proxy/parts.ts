@@ -6,12 +6,14 @@ import type { Forwarder } from "./forward/http.js";
 import type { Upgrader } from "./forward/websocket.js";
 import type { Ledger } from "./ledger.js";
 import type { ProxyMetrics } from "./metrics.js";
+import type { Presence } from "./presence.js";
 import type { RouteFollower } from "./route-table.js";
 
 export interface ProxyParts {
   readonly config: Config;
   readonly logger: Logger;
   readonly routes: RouteFollower;
+  readonly presence: Presence;
   /** To model servers. */
   readonly models: Forwarder;
   /** To the sidecar's public API. */

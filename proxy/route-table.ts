@@ -1,6 +1,6 @@
 /** The proxy's copy of the route table: the sidecar's last snapshot, kept while the sidecar is away. */
 import type { Config } from "../config/schema.js";
-import { type Alias, ROUTES_HEARTBEAT_MS, type RouteSnapshot } from "../core/contract/internal-api.js";
+import { type Alias, PROXY_HEADER, ROUTES_HEARTBEAT_MS, type RouteSnapshot } from "../core/contract/internal-api.js";
 import type { ModelEntry } from "../core/contract/models.js";
 import type { RouteTable } from "../core/contract/routes.js";
 import { sleep } from "../core/runtime/clock.js";
@@ -62,13 +62,21 @@ function startingSnapshot(config: Config): RouteSnapshot {
       problem: null,
     }),
   );
-  return { version: 0, models, aliases: config.proxy.aliases as readonly Alias[], routes: config.scheduler.routes };
+  return {
+    epoch: "",
+    version: 0,
+    models,
+    aliases: config.proxy.aliases as readonly Alias[],
+    routes: config.scheduler.routes,
+  };
 }
 
 export interface RouteTableOptions {
   readonly config: Config;
   readonly client: HttpClient;
   readonly logger: Logger;
+  /** By which the sidecar knows this proxy. */
+  readonly proxyId: string;
   /** Silence after which the stream counts as dead. Default three heartbeats. */
   readonly silenceMs?: number;
 }
@@ -138,6 +146,7 @@ export class RouteFollower {
       method: "GET",
       origin: "http://sidecar",
       path: "/internal/routes",
+      headers: { [PROXY_HEADER]: this.#options.proxyId },
       headersTimeoutMs: 5_000,
       bodyTimeoutMs: this.#options.silenceMs ?? 3 * ROUTES_HEARTBEAT_MS,
       signal: this.#stop.signal,
@@ -167,7 +176,7 @@ export class RouteFollower {
     if (line.trim() === "") return false;
     const parsed = JSON.parse(line) as Partial<RouteSnapshot>;
     if (!Array.isArray(parsed.models)) return false;
-    this.#view = viewOf({ version: 0, aliases: [], routes: {}, ...parsed } as RouteSnapshot);
+    this.#view = viewOf({ epoch: "", version: 0, aliases: [], routes: {}, ...parsed } as RouteSnapshot);
     if (!this.#isConnected)
       this.#options.logger.info({ event: "sidecar-found" }, "following the sidecar's route table");
     this.#isConnected = true;

@@ -17,6 +17,7 @@ import { type Door, Listeners } from "./listeners.js";
 import { ProxyMetrics } from "./metrics.js";
 import { ownMetrics } from "./own-routes.js";
 import type { ProxyParts } from "./parts.js";
+import { newProxyId, Presence } from "./presence.js";
 import { RouteFollower, type RouteView } from "./route-table.js";
 
 export interface ProxyOptions {
@@ -57,12 +58,17 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
 
   const client = createHttpClient({ socketPath });
   releasers.push("the client of the sidecar", () => client.close());
+  const proxyId = newProxyId();
   const routes = new RouteFollower({
     config,
     client,
     logger,
+    proxyId,
     ...(options.routeSilenceMs === undefined ? {} : { silenceMs: options.routeSilenceMs }),
   });
+  const presence = new Presence({ id: proxyId, routes, client });
+  // After everything that can have something in flight.
+  releasers.push("presence", () => presence.stop());
   const limits = { connectTimeoutMs: timeouts.connect, responseTimeoutMs: timeouts.response };
   const models = new Forwarder({ ...limits, idleTimeoutMs: timeouts.idle, maxBodyBytes });
   releasers.push("connections to model servers", () => models.destroy());
@@ -82,6 +88,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     config,
     logger,
     routes,
+    presence,
     models,
     sidecar,
     upgrader,

@@ -1,5 +1,6 @@
 /** A WebSocket handshake for a model server: started first where a request may, then carried by `forward/websocket.ts`. */
 import type { IncomingMessage } from "node:http";
+import { SluiceError } from "../core/contract/errors.js";
 import { failureError } from "./forward/failures.js";
 import { requestHead } from "./forward/headers.js";
 import type { EarlySocket } from "./forward/websocket.js";
@@ -18,6 +19,9 @@ export async function upgrade(parts: ProxyParts, { visit, client }: Handshake, a
   const gone = new AbortController();
   client.socket.once("close", () => gone.abort());
   const route = await readyRoute(parts, asked.route, gone.signal);
+  if (gone.signal.aborted) throw new SluiceError("CLIENT_GONE", "the client closed the connection");
+  const tally = parts.presence.enter(route.entry.name);
+  client.socket.once("close", () => parts.presence.leave(tally));
   const head = requestHead(req.rawHeaders, {
     peer: peerOf(req),
     authority: request.authority,

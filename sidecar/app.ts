@@ -5,6 +5,7 @@ import type { AppDeps } from "./api/deps.js";
 import { registerDocs } from "./api/docs.js";
 import { registerHealthRoute } from "./api/health.js";
 import { registerInternalRoutes } from "./api/internal.js";
+import { registerPresence } from "./api/presence.js";
 import { registerNotFound, sendError } from "./api/replies.js";
 import { registerRouteStream } from "./api/route-stream.js";
 import { registerTaskEvents } from "./api/task-events.js";
@@ -64,6 +65,7 @@ export function createApp(deps: AppDeps, more: readonly RegisterRoutes[] = []): 
   registerTaskEvents(app, deps, watch);
   registerInternalRoutes(app, deps, watch);
   registerRouteStream(app, deps);
+  registerPresence(app, deps);
   for (const register of more) register(app);
   return app;
 }

@@ -16,12 +16,14 @@ import { createCaller } from "./scheduler/run.js";
 import { createWhy, type Why } from "./scheduler/why.js";
 import { gatePriority, orderOf, permitSettingsOf } from "./settings.js";
 import type { OpenTasks } from "./tasks/open-tasks.js";
-import { openMlflow } from "./tracking/open-mlflow.js";
+import type { Mlflow } from "./tracking/mlflow.js";
 
 export interface SchedulingOptions {
   readonly tasks: Pick<OpenTasks, "store" | "blobs">;
   readonly catalogue: ModelCatalogue;
   readonly metrics: SidecarMetrics;
+  /** Null where there is none that can be asked. */
+  readonly mlflow: Mlflow | null;
   readonly http: HttpClient;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -41,9 +43,9 @@ export interface Scheduling {
   readonly why: Why;
 }
 
-/** @throws CONFIG_INVALID when MLflow's certificates cannot be read, TypeError when `redis.url` is no URL */
+/** @throws TypeError when `redis.url` is no URL */
 export async function openScheduling(options: SchedulingOptions, releasers: Releasers): Promise<Scheduling> {
-  const { tasks, catalogue, metrics, http, clock, logger, config } = options;
+  const { tasks, catalogue, metrics, mlflow, http, clock, logger, config } = options;
   const { store, blobs } = tasks;
   const startTimeoutMs = () => config().models.deployment.auto.health_check_timeout;
 
@@ -57,8 +59,6 @@ export async function openScheduling(options: SchedulingOptions, releasers: Rele
   const caller = createCaller({ blobs, connectTimeoutMs: connect, responseTimeoutMs: response, idleTimeoutMs: idle });
   releasers.push("calls", () => caller.close());
   const tracking = config().tracking ?? config().cms.tracking;
-  const mlflow = await openMlflow(tracking, clock, logger.child("sidecar.tracking"));
-  if (mlflow !== null) releasers.push("mlflow", () => mlflow.close());
 
   const shared = { store, catalogue, clock, logger: logger.child("sidecar.scheduler"), observer: metrics };
   const attempts = createAttempts({

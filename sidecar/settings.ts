@@ -1,5 +1,7 @@
 /** What the sidecar's parts take from the configuration, in their own terms. Pure. */
 import type { Config } from "../config/schema.js";
+import type { DeployRules } from "./models/deployments.js";
+import type { OnDemandSettings } from "./models/on-demand.js";
 import { LOWEST_PRIORITY } from "./scheduler/decide.js";
 import type { PermitSettings } from "./scheduler/limiter.js";
 import type { ClassBudget } from "./scheduler/limiter-entry.js";
@@ -49,4 +51,27 @@ export function priorityWithin({ priority, bounds }: ClassSettings, asked: numbe
 export function gatePriority({ scheduler }: Config, className: string, asked: number | null): number {
   const settings = Object.hasOwn(scheduler.classes, className) ? scheduler.classes[className] : undefined;
   return settings === undefined ? LOWEST_PRIORITY : priorityWithin(settings, asked);
+}
+
+export function deployRulesOf({ models }: Config): DeployRules {
+  const { default_ttl: defaultTtl, allow_ttl_override, max_ttl: maxTtl, ...rest } = models.deployment.manual;
+  return {
+    defaultTtlSeconds: wholeSeconds(defaultTtl),
+    allowTtlOverride: allow_ttl_override,
+    maxTtlSeconds: maxTtl === null ? null : wholeSeconds(maxTtl),
+    requireModelUriValidation: rest.require_model_uri_validation,
+  };
+}
+
+export function onDemandSettingsOf({ models }: Config): OnDemandSettings {
+  const { default_idle_ttl: defaultIdleTtl, require_model_uri_validation } = models.deployment.auto;
+  return {
+    defaultIdleTtlSeconds: wholeSeconds(defaultIdleTtl),
+    requireModelUriValidation: require_model_uri_validation,
+  };
+}
+
+/** CMG counts in whole seconds, from 1. */
+function wholeSeconds(ms: number): number {
+  return Math.ceil(ms / 1_000);
 }

@@ -9,14 +9,19 @@ import { type Clock, systemClock } from "../core/runtime/clock.js";
 import { createHttpClient } from "../core/runtime/http.js";
 import { Releasers } from "../core/runtime/lifecycle.js";
 import type { Logger } from "../core/runtime/logger.js";
+import { registerDeploymentRoutes } from "./api/deployments.js";
+import { registerModelOperations } from "./api/model-operations.js";
+import { registerModelStop } from "./api/model-stop.js";
 import { registerModelRoutes } from "./api/models.js";
+import { registerOnDemandRoutes } from "./api/on-demand.js";
 import { createApp, listenOnSocket } from "./app.js";
 import { createSidecarMetrics } from "./metrics.js";
-import { createModelCatalogue } from "./models/model-catalogue.js";
+import { openModels } from "./open-models.js";
 import { isTraining } from "./scheduler/decide.js";
 import { openScheduling } from "./scheduling.js";
 import { orderOf, permitSettingsOf, queueBoundsOf } from "./settings.js";
 import { openTasks } from "./tasks/open-tasks.js";
+import { openMlflow } from "./tracking/open-mlflow.js";
 import { startUpkeep } from "./upkeep.js";
 
 export interface Sidecar {
@@ -70,19 +75,24 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
   const http = createHttpClient();
   releasers.push("http client", () => http.close());
 
-  const catalogue = createModelCatalogue({ config, dataDir, logger: logger.child("sidecar.models"), clock, http });
-  releasers.push("models", (deadlineMs) => catalogue.stop(deadlineMs));
-  await catalogue.start();
+  const mlflow = await openMlflow(config.tracking ?? config.cms.tracking, clock, logger.child("sidecar.tracking"));
+  if (mlflow !== null) releasers.push("mlflow", () => mlflow.close());
 
   const metrics = createSidecarMetrics(store);
-  const parts = { tasks, catalogue, metrics, http, clock, logger, config: () => config };
+  const shared = { tasks, metrics, mlflow, http, clock, logger, config: () => config };
+  const models = openModels(shared);
+  const { catalogue, management, knowledge } = models;
+  const stopModels = (deadlineMs: number) => catalogue.stop(deadlineMs);
+  releasers.push("models", stopModels);
+  await catalogue.start();
+
+  const parts = { ...shared, ...models };
   const scheduling = await openScheduling(parts, releasers);
   const { permits, forecast, attempts, dispatcher, gate } = scheduling;
 
   const upkeep = startUpkeep(parts);
   releasers.push("upkeep", () => upkeep.stop());
 
-  const management = { facts: () => null };
   const app = createApp(
     {
       store,
@@ -90,6 +100,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
       callbacks: tasks.callbacks,
       cache: upkeep.cache,
       catalogue,
+      presence: catalogue.presence,
       gate,
       cancelTraining: attempts.cancelTraining,
       estimateSeconds: forecast.estimateSeconds,
@@ -109,10 +120,23 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
       metrics,
       clock,
     },
-    [(each) => registerModelRoutes(each, { catalogue, http, management, lookUp: async () => null })],
+    [
+      (each) => registerModelRoutes(each, { catalogue, http, management, knowledge }),
+      (each) => registerDeploymentRoutes(each, management),
+      (each) => registerOnDemandRoutes(each, management.onDemand),
+      (each) =>
+        registerModelOperations(each, {
+          catalogue,
+          management,
+          areLogsPublic: () => config.models.logs_over_http,
+        }),
+      (each) => registerModelStop(each, catalogue),
+    ],
   );
   await listenOnSocket(app, socketPathOf(config));
   releasers.push("api", () => app.close());
+  // Before the proxies lose sight of us: they are told of each drain, and say when they use a model no more.
+  releasers.push("model servers", stopModels);
 
   forecast.seed(Object.keys(config.scheduler.classes));
   await dispatcher.start();

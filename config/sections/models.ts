@@ -2,8 +2,10 @@
 import { z } from "zod";
 import {
   command,
+  containerCommand,
   count,
   duration,
+  gpus,
   LATER,
   LONGEST_AGE_MS,
   modelName,
@@ -84,13 +86,26 @@ export const models = z.strictObject({
         .default([])
         .describe("Groups of models of which one at a time runs, such as those that need the one GPU"),
       static: z.strictObject({}).prefault({}).describe("Nothing yet; CMG's file may hold it"),
-      use_ip_addresses: z.boolean().default(false).describe("Reach containers by address, not by name").meta(LATER),
+      use_ip_addresses: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Below cms.host_url: <host_url>/<address>, not <host_url>/<name>; without it containers are always reached by address",
+        ),
     })
     .prefault({})
     .describe("Starting and stopping model servers"),
 });
 
-const trackingKeys = {
+const s3 = z.strictObject({
+  access_key_id: secret().nullable().default(null).describe("Key for the artifact store"),
+  secret_access_key: secret().nullable().default(null).describe("Secret for the artifact store"),
+  endpoint_url: text().default("http://minio:9000").describe("The artifact store's address"),
+});
+
+const systemMetrics = z.boolean().default(true);
+
+const server = {
   uri: text()
     .default("http://mlflow-ui:5000")
     .describe(
@@ -103,23 +118,21 @@ const trackingKeys = {
     .nullable()
     .default(null)
     .describe("Certificates (PEM) that MLflow's is checked against; null: the public ones"),
-  s3: z
-    .strictObject({
-      access_key_id: secret().nullable().default(null).describe("Key for the artifact store"),
-      secret_access_key: secret().nullable().default(null).describe("Secret for the artifact store"),
-      endpoint_url: text().default("http://minio:9000").describe("The artifact store's address"),
-    })
-    .prefault({})
-    .describe("MLflow's artifact store")
-    .meta(LATER),
-  enable_system_metrics_logging: z
-    .boolean()
-    .default(true)
-    .describe("MLflow records the machine's load with each run")
-    .meta(LATER),
 };
 
-export const tracking = z.strictObject(trackingKeys);
+export const tracking = z.strictObject({
+  ...server,
+  s3: s3.prefault({}).describe("Only cms.tracking.s3 reaches model servers").meta(LATER),
+  enable_system_metrics_logging: systemMetrics
+    .describe("Only cms.tracking.enable_system_metrics_logging reaches model servers")
+    .meta(LATER),
+});
+
+const trackingOfServers = z.strictObject({
+  ...server,
+  s3: s3.prefault({}).describe("MLflow's artifact store"),
+  enable_system_metrics_logging: systemMetrics.describe("MLflow records the machine's load with each run"),
+});
 
 const auth = z.strictObject({
   user_enabled: z.boolean().default(false).describe("Model servers ask their users to log in"),
@@ -145,20 +158,39 @@ export const cms = z.strictObject({
   image: text()
     .min(1)
     .default("cogstacksystems/cogstack-modelserve:latest")
-    .describe("Image that model servers are started from")
-    .meta(LATER),
+    .describe("Image that model servers are started from; pulled when it is missing, without a log-in"),
+  command: containerCommand().default([
+    "/.venv/bin/python",
+    "cli/cli.py",
+    "serve",
+    "--model-type={model_type}",
+    "--model-name={name}",
+    "--mlflow-model-uri={model_uri}",
+    "--host=0.0.0.0",
+    "--port={port}",
+  ]),
+  gpus: gpus().nullable().default(null).describe('GPUs of a model server: "all" or how many; null: none'),
+  types: z
+    .record(
+      z.string().min(1),
+      z.strictObject({
+        image: text().min(1).nullable().default(null).describe("Image of this type; null: cms.image"),
+        gpus: gpus().nullable().default(null).describe("GPUs of this type; null: cms.gpus"),
+      }),
+    )
+    .default({})
+    .describe("Model type (medcat_umls, huggingface_ner, ...) to what is its own"),
   volumes: z
     .record(z.string().min(1), z.string().min(1))
     .default({ "retrained-models": "/app/model/retrained" })
-    .describe("Docker volume to path in a model server's container")
-    .meta(LATER),
-  gelf_input_uri: text().default("http://graylog:12201").describe("Where model servers send their logs").meta(LATER),
-  enable_evaluation_apis: z.boolean().default(true).describe("Model servers offer evaluation").meta(LATER),
-  enable_previews_apis: z.boolean().default(true).describe("Model servers offer previews").meta(LATER),
-  enable_training_apis: z.boolean().default(true).describe("Model servers offer training").meta(LATER),
-  publish_ports: z.boolean().default(false).describe("Publish model servers' ports on the host").meta(LATER),
-  tracking: tracking.prefault({}).describe("MLflow as model servers see it"),
-  auth: auth.prefault({}).describe("Log-in of model servers").meta(LATER),
+    .describe("Docker volume to path in a model server's container"),
+  gelf_input_uri: text().default("http://graylog:12201").describe("Where model servers send their logs"),
+  enable_evaluation_apis: z.boolean().default(true).describe("Model servers offer evaluation"),
+  enable_previews_apis: z.boolean().default(true).describe("Model servers offer previews"),
+  enable_training_apis: z.boolean().default(true).describe("Model servers offer training"),
+  publish_ports: z.boolean().default(false).describe("Publish model servers' ports on the host"),
+  tracking: trackingOfServers.prefault({}).describe("MLflow as model servers see it"),
+  auth: auth.prefault({}).describe("Log-in of model servers"),
   proxy: z
     .strictObject({
       http_proxy: secret().nullable().default(null).describe("HTTP_PROXY of model servers"),
@@ -166,13 +198,11 @@ export const cms = z.strictObject({
       no_proxy: text().default("mlflow-ui,minio,graylog,auth-db,localhost").describe("NO_PROXY of model servers"),
     })
     .prefault({})
-    .describe("Web proxy of model servers")
-    .meta(LATER),
+    .describe("Web proxy of model servers"),
   health_check: healthCheck
     .nullable()
     .default(null)
-    .describe("Docker's own health check; null: none, Sluice probes by itself")
-    .meta(LATER),
+    .describe("Docker's own health check; null: none, Sluice probes by itself"),
 });
 
 export const labels = z.strictObject({
@@ -185,12 +215,10 @@ export const labels = z.strictObject({
   managed_by_label: text()
     .min(1)
     .default("org.cogstack.model-gateway.managed-by")
-    .describe("Label saying who started a container")
-    .meta(LATER),
-  managed_by_value: text().min(1).default("cmg").describe("Its value for containers Sluice may stop").meta(LATER),
+    .describe("Label saying who started a container"),
+  managed_by_value: text().min(1).default("cmg").describe("Its value for containers Sluice may stop"),
   ttl_label: text()
     .min(1)
     .default("org.cogstack.model-gateway.ttl")
-    .describe("Label holding the time to live in seconds")
-    .meta(LATER),
+    .describe("Label holding the time to live in seconds"),
 });

@@ -105,12 +105,15 @@ export const url = () =>
 /** Filled in when a model server is started; `sluice_home` when the configuration is loaded. */
 export const PLACEHOLDERS = ["name", "model_uri", "model_path", "model_type", "port", "sluice_home"] as const;
 
+/** Those of a command that runs in a container. */
+const CONTAINER_PLACEHOLDERS = ["name", "model_uri", "model_type", "port"] as const;
+
 /** Text in which {placeholders} stand; unknown ones are refused. */
-export const template = () =>
+export const template = (placeholders: readonly string[] = PLACEHOLDERS) =>
   z.string().superRefine((value, context) => {
     for (const [, name] of value.matchAll(/\{([A-Za-z_]+)\}/g)) {
-      if ((PLACEHOLDERS as readonly string[]).includes(name!)) continue;
-      const known = PLACEHOLDERS.map((each) => `{${each}}`).join(" ");
+      if (placeholders.includes(name!)) continue;
+      const known = placeholders.map((each) => `{${each}}`).join(" ");
       context.addIssue({ code: "custom", message: `{${name}} is no placeholder; there are ${known}` });
     }
   });
@@ -123,6 +126,18 @@ export const command = () =>
     .describe(
       "Program and arguments, never a shell line; {name} {model_uri} {model_path} {model_type} {port} {sluice_home} are filled in",
     );
+
+/** Arguments given to a container's image. */
+export const containerCommand = () =>
+  z
+    .array(template(CONTAINER_PLACEHOLDERS))
+    .min(1)
+    .describe(
+      "What a model server's container runs, argument by argument, never a shell line; {name} {model_uri} {model_type} {port} are filled in",
+    );
+
+/** Graphics processors for a container. */
+export const gpus = () => z.union([z.literal("all"), count(0)], { error: 'must be "all" or a number' });
 
 /** Variables for a process; they may hold keys and are masked. */
 export const variables = () =>

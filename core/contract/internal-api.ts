@@ -3,8 +3,10 @@
  *
  * | call | answer |
  * | --- | --- |
- * | `GET /internal/routes` | endless NDJSON: a {@link RouteSnapshot} at once and after every change; `{}` every 5 s as a sign of life |
- * | `POST /internal/models/<name>/ensure?wait_ms=N` | 200 {@link ModelEntry} once ready; else an error envelope (404, 503) |
+ * | `GET /internal/routes` | endless NDJSON: a {@link RouteSnapshot} at once and after every change; `{}` every 5 s as a sign of life. {@link PROXY_HEADER} says which proxy listens |
+ * | `POST /internal/presence` | {@link PresenceReport} as JSON; 204 |
+ * | `POST /internal/models/<name>/ensure?wait_ms=N` | 200 {@link ModelEntry} once ready, with {@link TABLE_VERSION_HEADER}; else an error envelope (404, 503) |
+ * | `POST /internal/models/<name>/stop?wait_ms=N` | 200 {@link StopAnswer}: ended at the first moment at which nothing holds it; else an error envelope (404, 409) |
  * | `POST /internal/tasks` | raw body, {@link SUBMISSION_HEADER}; 201 {@link Submitted} once durable; else an error envelope |
  * | `GET /internal/tasks/<id>/answer?wait_ms=N` | 200 with {@link ANSWER_HEADER} and the answer's body; 204 when there is none yet; 404 when no such task was ever stored. A training's 202 counts as the answer |
  * | `POST /internal/tasks/<id>/hang-up` | 204; a task that still waits is cancelled when `tasks.cancel_on_hang_up` says so |
@@ -26,10 +28,15 @@ export interface Alias {
   readonly model: string;
 }
 
-/** Everything a proxy needs to route; replaced whole. */
-export interface RouteSnapshot {
-  /** Grows by one with every change; starts anew with the sidecar. */
+/** Which route table: later ones of one epoch have greater versions; tables of two epochs are of two sidecar processes. */
+export interface TableVersion {
+  readonly epoch: string;
+  /** Grows with every change. */
   readonly version: number;
+}
+
+/** Everything a proxy needs to route; replaced whole. */
+export interface RouteSnapshot extends TableVersion {
   readonly models: readonly ModelEntry[];
   readonly aliases: readonly Alias[];
   readonly routes: RouteTable;
@@ -56,6 +63,44 @@ export interface GateRequest {
   readonly priority: number | null;
   readonly tenant: string | null;
   readonly requestId: string;
+}
+
+/** A proxy's own name on its route stream: new with each process. */
+export const PROXY_HEADER = "sluice-proxy";
+
+/** Carries the {@link TableVersion} by which an answer is true, as `<version> <epoch>`. */
+export const TABLE_VERSION_HEADER = "sluice-table-version";
+
+export function encodeTableVersion({ epoch, version }: TableVersion): string {
+  return `${version} ${epoch}`;
+}
+
+/** @returns null where there is none that can be read */
+export function decodeTableVersion(text: unknown): TableVersion | null {
+  const [, version, epoch] = typeof text === "string" ? (/^(\d+) (\S+)$/.exec(text) ?? []) : [];
+  return version === undefined || epoch === undefined ? null : { epoch, version: Number(version) };
+}
+
+/**
+ * What a proxy has in flight straight to model servers, and the newest route table it acts on. Whatever it decided by an older table
+ * and has not ended is counted here.
+ */
+export interface PresenceReport extends TableVersion {
+  /** As in {@link PROXY_HEADER}. */
+  readonly proxy: string;
+  /** Grows with each report of this proxy. */
+  readonly sequence: number;
+  /** Requests and sockets by model; a model without any is left out. */
+  readonly inFlight: Readonly<Record<string, number>>;
+  /** Models that had a request since the last report that arrived. */
+  readonly used: readonly string[];
+  /** It ends: nothing is in flight any more, and nothing will be. */
+  readonly isLeaving: boolean;
+}
+
+/** `held`: something held it all the time, and it runs on. */
+export interface StopAnswer {
+  readonly result: "stopped" | "held";
 }
 
 /** Sent by the sidecar as NDJSON on a quiet `/internal/routes` stream; a proxy that hears nothing for three of these reconnects. */

@@ -32,6 +32,19 @@ export interface OnDemandConfig {
   readonly deploy?: DeploySpec;
 }
 
+/** What MLflow knows of a model's URI; CMG's seven keys. */
+export interface ModelTracking {
+  readonly uuid: string;
+  readonly run_id: string;
+  readonly artifact_path: string;
+  /** As MLflow wrote it: `2026-01-02 03:04:05.678901`. */
+  readonly utc_time_created: string;
+  readonly mlflow_version: string;
+  /** `{}` where the model has none. */
+  readonly signature: Readonly<Record<string, unknown>>;
+  readonly flavors: Readonly<Record<string, unknown>>;
+}
+
 export interface OnDemandCreate {
   readonly model_name: string;
   readonly model_uri: string | null;

@@ -55,6 +55,8 @@ export const MODEL_FAILPOINTS = [
   "on_demand.after_disable",
   "on_demand.before_commit",
   "deployment.before_commit",
+  "deploy.after_row",
+  "remove.after_stop",
 ] as const;
 
 /** Passed by every single call of a kind, so that a test can make the n-th of them fail (`file.call=throw:EIO@7`). */

@@ -8,6 +8,7 @@ import type { ResultCache } from "../cache/result-cache.js";
 import type { HealthCheck } from "../health.js";
 import type { SidecarMetrics } from "../metrics.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
+import type { Presence } from "../models/presence.js";
 import type { BlobStore, TaskRow, TaskStore } from "../tasks/store.js";
 import type { CallbackStore } from "../tasks/upkeep-store.js";
 
@@ -19,6 +20,7 @@ export interface AppDeps {
   /** Default: nothing is answered from earlier answers. */
   readonly cache?: ResultCache;
   readonly catalogue: ModelCatalogue;
+  readonly presence: Presence;
   readonly gate: {
     /** Resolves with the release when the request may pass; rejects when it may not, or when the signal aborts. */
     acquire(request: GateRequest, signal: AbortSignal): Promise<() => void>;

@@ -1,5 +1,4 @@
 /** What proxies and operators' tools ask on the Unix socket (`core/contract/internal-api.ts`). Thin: reads, calls, answers. */
-import type { IncomingMessage } from "node:http";
 import type { FastifyInstance } from "fastify";
 import { SluiceError } from "../../core/contract/errors.js";
 import {
@@ -16,11 +15,11 @@ import type { TaskFilter } from "../tasks/store.js";
 import { submitTask } from "../tasks/submit.js";
 import type { TaskWatch } from "../tasks/wait.js";
 import type { AppDeps } from "./deps.js";
-import { Query } from "./query.js";
+import { readJson } from "./json-body.js";
+import { Query, readWaitMs } from "./query.js";
 import { goneSignal } from "./replies.js";
 import { cancelWaiting } from "./tasks.js";
 
-const MAX_WAIT_MS = 3_600_000;
 const MAX_GATE_BYTES = 64 * 1024;
 const DEFAULT_PAGE = 50;
 
@@ -100,25 +99,7 @@ function registerGate(app: FastifyInstance, deps: AppDeps): void {
   });
 }
 
-async function readJson<Value>(stream: IncomingMessage, maxBytes: number): Promise<Value> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    size += chunk.byteLength;
-    if (size > maxBytes) throw new SluiceError("BODY_TOO_LARGE", `the body is larger than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString("utf8")) as Value;
-  } catch (cause) {
-    throw new SluiceError("BAD_REQUEST", "the body is not JSON", { cause });
-  }
-}
-
 function registerLookups(app: FastifyInstance, deps: AppDeps): void {
-  app.post<{ Params: { name: string } }>("/internal/models/:name/ensure", async (request, reply) => {
-    return deps.catalogue.ensureReady(request.params.name, readWaitMs(request.query), goneSignal(reply));
-  });
   app.get("/internal/metrics", async (_request, reply) => {
     return reply.header("content-type", METRICS_CONTENT_TYPE).send(await deps.metrics.text());
   });
@@ -126,13 +107,6 @@ function registerLookups(app: FastifyInstance, deps: AppDeps): void {
     const { tasks, next } = deps.store.list(readFilter(request.query));
     return { tasks: tasks.map(taskDetail), next };
   });
-}
-
-function readWaitMs(given: unknown): number {
-  const query = new Query(given);
-  const waitMs = query.integer("wait_ms", { min: 0, max: MAX_WAIT_MS }) ?? 0;
-  query.done();
-  return waitMs;
 }
 
 /** @throws INVALID_PARAMETER naming every parameter that is wrong */

@@ -7,8 +7,8 @@ import type { ModelManagement } from "../models/management.js";
 import { deploymentTypeOf, known } from "./known-model.js";
 import { registerModelEvents } from "./model-events.js";
 import { registerModelLogs } from "./model-logs.js";
+import type { ModelState } from "./model-shapes.js";
 import { bothForms } from "./replies.js";
-import type { ModelState } from "./shapes.js";
 
 export interface ModelOperationDeps {
   readonly catalogue: ModelCatalogue;

@@ -5,24 +5,17 @@ import type { HttpClient } from "../../core/runtime/http.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import { fetchInfoText } from "../models/info.js";
 import type { ModelManagement } from "../models/management.js";
+import type { ModelKnowledge } from "../models/model-knowledge.js";
 import { deploymentTypeOf, known } from "./known-model.js";
+import type { ModelObject } from "./model-shapes.js";
 import { Query } from "./query.js";
 import { bothForms } from "./replies.js";
-import type { ModelObject } from "./shapes.js";
-
-/** What MLflow knows of a model's URI. */
-export interface TrackedModel {
-  readonly modelType: string | null;
-  /** CMG's `tracking`: uuid, run_id, artifact_path, … */
-  readonly tracking: Readonly<Record<string, unknown>>;
-}
 
 export interface ModelRouteDeps {
   readonly catalogue: ModelCatalogue;
   readonly http: HttpClient;
   readonly management: Pick<ModelManagement, "facts">;
-  /** Null when MLflow knows nothing of it, or cannot be asked. */
-  readonly lookUp: (modelUri: string) => Promise<TrackedModel | null>;
+  readonly knowledge: ModelKnowledge;
 }
 
 export function registerModelRoutes(app: FastifyInstance, deps: ModelRouteDeps): void {
@@ -67,15 +60,17 @@ function nameModel({ name, modelUri, ...entry }: ModelEntry): ModelObject {
 }
 
 async function describeModel(entry: ModelEntry, deps: ModelRouteDeps): Promise<ModelObject> {
-  const { http, management, lookUp } = deps;
+  const { http, management, knowledge } = deps;
+  const uri = entry.modelUri;
   const runs = isRunning(entry);
-  const [runtime, tracked] = await Promise.all([
+  const [runtime, tracking, knownType] = await Promise.all([
     runs && entry.url !== null ? fetchInfo(http, entry.url) : null,
-    entry.modelUri === null ? null : lookUp(entry.modelUri),
+    uri === null ? null : knowledge.tracking(uri),
+    uri === null ? null : knowledge.modelType(uri),
   ]);
   const facts = management.facts(entry.name);
   const description = runs ? textOf(runtime?.model_description) : (facts?.description ?? null);
-  const modelType = tracked?.modelType ?? textOf(runtime?.model_type) ?? entry.modelType;
+  const modelType = knownType ?? textOf(runtime?.model_type) ?? entry.modelType;
   const idleTtl = runs || !entry.onDemand ? null : (facts?.idleTtlSeconds ?? null);
   return {
     ...nameModel(entry),
@@ -84,7 +79,7 @@ async function describeModel(entry: ModelEntry, deps: ModelRouteDeps): Promise<M
     deployment_type: facts?.deploymentType ?? deploymentTypeOf(entry),
     ...(idleTtl === null ? {} : { idle_ttl: idleTtl }),
     ...(runtime === null ? {} : { runtime }),
-    ...(tracked === null ? {} : { tracking: tracked.tracking }),
+    ...(tracking === null ? {} : { tracking }),
   };
 }
 

@@ -4,10 +4,10 @@ import type { OnDemandConfig } from "../../core/contract/model-management.js";
 import type { OnDemandConfigs } from "../models/management.js";
 import { readBody, validated } from "./body.js";
 import { integerOf } from "./lax.js";
+import { createBody, createRequest, updateBody, updateRequest } from "./model-bodies.js";
 import { Query } from "./query.js";
 import { notAnInteger, refuse } from "./refused.js";
 import { bothForms, sendNothing } from "./replies.js";
-import { createBody, createRequest, updateBody, updateRequest } from "./shapes.js";
 
 type OfModel = { Params: { name: string } };
 

@@ -80,3 +80,13 @@ export class Query {
     this.#items.push({ type, loc: ["query", name], msg, input });
   }
 }
+
+const MAX_WAIT_MS = 3_600_000;
+
+/** `wait_ms` alone, from 0 to an hour; 0 without one. @throws INVALID_PARAMETER */
+export function readWaitMs(given: unknown): number {
+  const query = new Query(given);
+  const waitMs = query.integer("wait_ms", { min: 0, max: MAX_WAIT_MS }) ?? 0;
+  query.done();
+  return waitMs;
+}

@@ -1,19 +1,18 @@
 /** `GET /internal/routes`: the route table as an endless stream of whole snapshots, so that a proxy can go on without us. */
 import type { FastifyInstance } from "fastify";
-import { ROUTES_HEARTBEAT_MS, type RouteSnapshot } from "../../core/contract/internal-api.js";
+import { PROXY_HEADER, ROUTES_HEARTBEAT_MS, type RouteSnapshot } from "../../core/contract/internal-api.js";
 import type { AppDeps } from "./deps.js";
 
 export function registerRouteStream(app: FastifyInstance, deps: AppDeps): void {
-  const { catalogue } = deps;
+  const { catalogue, presence } = deps;
   const streams = new Set<RouteStream>();
-  let version = 1;
   let latest: string | null = null;
 
   const line = (): string => {
     if (latest === null) {
       const { proxy, scheduler } = deps.config();
       const snapshot: RouteSnapshot = {
-        version,
+        ...presence.table,
         models: catalogue.list(),
         aliases: proxy.aliases,
         routes: scheduler.routes,
@@ -22,19 +21,21 @@ export function registerRouteStream(app: FastifyInstance, deps: AppDeps): void {
     }
     return latest;
   };
-  const changed = () => {
-    version += 1;
+  const advance = () => presence.advance();
+  const offer = () => {
     latest = null;
     for (const stream of streams) stream.offer();
   };
 
-  const unsubscribe = [catalogue.onChange(changed), deps.onConfigChange(changed)];
+  const unsubscribe = [catalogue.onChange(advance), deps.onConfigChange(advance), presence.onAdvance(offer)];
   app.addHook("preClose", async () => {
     for (const end of unsubscribe) end();
     for (const stream of streams) stream.end();
   });
-  app.get("/internal/routes", (_request, reply) => {
+  app.get("/internal/routes", (request, reply) => {
     reply.hijack();
+    const proxy = request.headers[PROXY_HEADER];
+    const disconnect = typeof proxy === "string" ? presence.connect(proxy) : () => {};
     const { raw } = reply;
     raw.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
     const stream = new RouteStream(raw, line);
@@ -42,6 +43,7 @@ export function registerRouteStream(app: FastifyInstance, deps: AppDeps): void {
     raw.once("close", () => {
       stream.end();
       streams.delete(stream);
+      disconnect();
     });
   });
 }

@@ -6,6 +6,8 @@
  * for ever by small ones. What takes nothing of that goes on.
  */
 
+import { formatMemory } from "./drivers/limits.js";
+
 /** A server that is to be started and has not been admitted yet. */
 export interface Applicant {
   readonly name: string;
@@ -85,7 +87,7 @@ class Room {
     const { name, needBytes } = applicant;
     const { budgetBytes } = this.#limits;
     if (budgetBytes !== null && needBytes > budgetBytes) {
-      const problem = `it needs ${formatBytes(needBytes)} of memory and models.deployment.memory.budget is ${formatBytes(budgetBytes)}`;
+      const problem = `it needs ${formatMemory(needBytes)} of memory and models.deployment.memory.budget is ${formatMemory(budgetBytes)}`;
       return { name, do: "refuse", problem };
     }
     const rivals = this.#rivals(applicant);
@@ -133,7 +135,7 @@ class Room {
     let lacking = taken + promised + needBytes - budgetBytes;
     if (lacking <= 0) return null;
     const free = Math.max(0, budgetBytes - taken - promised);
-    const problem = `it waits for memory: it needs ${formatBytes(needBytes)}, ${formatBytes(free)} of models.deployment.memory.budget is free`;
+    const problem = `it waits for memory: it needs ${formatMemory(needBytes)}, ${formatMemory(free)} of models.deployment.memory.budget is free`;
     lacking -= sum(this.#residents.filter((each) => this.#isGoing(each) || going.includes(each)));
     const victims: Resident[] = [];
     for (const each of this.#idleLongestFirst(name, going)) {
@@ -167,12 +169,4 @@ class Room {
 
 function sum(needs: readonly { readonly needBytes: number }[]): number {
   return needs.reduce((total, { needBytes }) => total + needBytes, 0);
-}
-
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-
-/** `512 MiB`, `1.5 GiB`. */
-export function formatBytes(bytes: number): string {
-  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));
-  return `${Math.round((bytes / 2 ** (10 * power)) * 10) / 10} ${UNITS[power]}`;
 }

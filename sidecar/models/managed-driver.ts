@@ -14,8 +14,12 @@ export interface PlacedDriver {
 }
 
 export interface ManagedDriverOptions {
-  /** For the definition of this moment. @throws MODEL_START_FAILED where nothing can run it */
-  readonly create: () => Promise<PlacedDriver>;
+  /**
+   * For the definition of this moment.
+   * @param isStart false when only what runs already is looked for
+   * @throws MODEL_START_FAILED where nothing can run it
+   */
+  readonly create: (isStart: boolean) => Promise<PlacedDriver>;
   /** Resolves when it may start. @throws MODEL_START_FAILED, {@link StartRefused} */
   readonly admit: (signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
@@ -40,16 +44,16 @@ export class ManagedDriver implements ServerDriver {
     const pending = new AbortController();
     this.#pending = pending;
     await this.#options.admit(pending.signal);
-    // What the run before has left of itself ends first: both may use one folder or one name.
-    await this.#present?.driver.stop(this.#options.clock.now());
-    const next = await this.#options.create();
+    // What is left of a process that has just died ends first: both use one folder.
+    if (this.place === "process") await this.#present!.driver.stop(this.#options.clock.now());
+    const next = await this.#options.create(true);
     if (pending.signal.aborted) throw startFailure("its start was called off");
     this.#present = next;
     return next.driver.start(onExit);
   }
 
   async adopt(onExit: ExitListener): Promise<Launched | null> {
-    const next = await this.#options.create();
+    const next = await this.#options.create(false);
     this.#present = next;
     return next.driver.adopt(onExit);
   }
@@ -60,7 +64,7 @@ export class ManagedDriver implements ServerDriver {
   }
 
   async logs(options: LogOptions): Promise<Readable> {
-    this.#present ??= await this.#options.create();
+    this.#present ??= await this.#options.create(false);
     return this.#present.driver.logs(options);
   }
 }

@@ -19,8 +19,9 @@ export interface ContainerDrivers {
 export interface ManagedDriversOptions {
   readonly config: () => Config;
   readonly dataDir: string;
-  /** Null: there are no containers. */
-  readonly containers: ContainerDrivers | null;
+  readonly containers: ContainerDrivers;
+  /** Bounded, never throws; null where nobody knows. */
+  readonly modelTypeOf: (modelUri: string) => Promise<string | null>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -39,8 +40,12 @@ export class ManagedDrivers {
   /** Asks whether a Docker daemon answers, where that decides anything. */
   async look(): Promise<void> {
     const { containers, config } = this.#options;
-    if (containers === null || config().models.deployment.driver !== null || this.#hasDaemon) return;
+    if (config().models.deployment.driver !== null || this.#hasDaemon) return;
     this.#hasDaemon = await containers.isAnswering();
+  }
+
+  daemonAnswered(): void {
+    this.#hasDaemon = true;
   }
 
   /** As far as it is known now. Entries of the configuration are always processes: their commands say so. */
@@ -50,14 +55,23 @@ export class ManagedDrivers {
   }
 
   /** @throws MODEL_START_FAILED where nothing can run it */
-  async create(model: ManagedModel): Promise<PlacedDriver> {
+  async create(model: ManagedModel, isStart: boolean): Promise<{ placed: PlacedDriver; modelType: string | null }> {
     if (model.origin !== "config") await this.look();
     const place = this.placeOf(model);
-    if (place === "process") return { place, driver: this.#process(model) };
-    const { containers } = this.#options;
-    if (containers === null)
-      throw startFailure("models.deployment.driver is docker and discovery.docker.enabled is false");
-    return { place, driver: containers.create(model) };
+    const isTypeUsed = place === "docker" ? isStart : this.#isTypeInTemplate();
+    const modelType = model.modelType ?? (isTypeUsed ? await this.#askType(model) : null);
+    const typed = { ...model, modelType };
+    const driver = place === "process" ? this.#process(typed) : this.#options.containers.create(typed);
+    return { placed: { place, driver }, modelType };
+  }
+
+  async #askType({ origin, modelUri }: ManagedModel): Promise<string | null> {
+    return origin === "config" || modelUri === null ? null : this.#options.modelTypeOf(modelUri);
+  }
+
+  #isTypeInTemplate(): boolean {
+    const { command, env } = this.#options.config().models.deployment.process ?? { command: [], env: {} };
+    return [...command, ...Object.values(env)].some((text) => text.includes("{model_type}"));
   }
 
   #process(model: ManagedModel): ServerDriver {

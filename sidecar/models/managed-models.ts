@@ -4,12 +4,14 @@ import type { ModelEntry } from "../../core/contract/models.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { AdmissionLimits, Resident } from "./admission.js";
+import type { ManagedContainer } from "./discovery/containers.js";
+import { limitsOf as resourcesOf } from "./drivers/limits.js";
 import { joinDefinitions } from "./managed-definitions.js";
 import type { ManagedDriver } from "./managed-driver.js";
 import { type ContainerDrivers, ManagedDrivers } from "./managed-drivers.js";
 import type { ManagedModel } from "./managed-model.js";
 import { type Managed, ManagedServers } from "./managed-servers.js";
-import type { ModelStore } from "./model-store.js";
+import type { Deployment, ModelStore } from "./model-store.js";
 import type { Mortal, Reap } from "./reaper.js";
 import { Reaper, type ReaperOptions } from "./reaper-jobs.js";
 import type { ModelServer, ServerDefinition } from "./server.js";
@@ -21,7 +23,9 @@ export interface ManagedModelsOptions {
   /** Null: the configuration alone names models. */
   readonly store: ModelStore | null;
   readonly dataDir: string;
-  readonly containers: ContainerDrivers | null;
+  readonly containers: ContainerDrivers;
+  /** Bounded, never throws; null where nobody knows. */
+  readonly modelTypeOf: (modelUri: string) => Promise<string | null>;
   readonly createServer: (given: ManagedServerParts) => ModelServer;
   /** Epoch ms of the last use's end; null while something holds it, or when nobody has used it. */
   readonly idleSince: (name: string) => number | null;
@@ -43,6 +47,9 @@ export interface ManagedServerParts {
 /** How long a server that is stopped for its age, or for another one, is waited for until nothing holds it. */
 const REAP_WAIT_MS = 10_000;
 
+/** A container that was removed may be in a list that was asked for before; no such look takes as long as this. */
+const FORGOTTEN_MS = 15_000;
+
 const IS_UP: ReadonlySet<ModelEntry["state"]> = new Set(["starting", "ready", "unreachable", "draining"]);
 
 export class ManagedModels {
@@ -54,6 +61,7 @@ export class ManagedModels {
   readonly #reaper: Reaper;
   /** Since when each running server is ready; epoch ms. */
   readonly #readySince = new Map<string, number>();
+  readonly #forgotten = new Set<string>();
   #taken: ReadonlySet<string> = new Set();
 
   constructor(options: ManagedModelsOptions) {
@@ -74,7 +82,7 @@ export class ManagedModels {
     this.servers = new ManagedServers({
       config,
       placeOf: (model) => this.#drivers.placeOf(model),
-      createDriver: (model) => this.#drivers.create(model),
+      createDriver: (model, isStart) => this.#drivers.create(model, isStart),
       admit: (model, signal) => this.#starts.admit(model.name, needOf(model, config()), signal),
       createServer: (definition, driver, startable) => this.#createServer(definition, driver, startable),
       onChange,
@@ -102,9 +110,10 @@ export class ManagedModels {
     });
   }
 
-  async stop(deadlineMs: number): Promise<void> {
+  /** @param leave says of each process, when its end has come, whether it is left running */
+  async stop(deadlineMs: number, leave: (server: ModelServer) => Promise<boolean>): Promise<void> {
     this.#starts.close();
-    await Promise.all([this.#reaper.stop(), this.servers.stop(deadlineMs), this.#drivers.stop()]);
+    await Promise.all([this.#reaper.stop(), this.servers.stop(deadlineMs, leave), this.#drivers.stop()]);
   }
 
   /** To be called when what is stored or configured has changed. */
@@ -121,11 +130,28 @@ export class ManagedModels {
     this.#starts.look();
   }
 
-  /** @param names running servers that somebody else runs */
-  foundOthers(names: ReadonlySet<string>): void {
-    const isSame = names.size === this.#taken.size && [...names].every((name) => this.#taken.has(name));
-    this.#taken = names;
-    if (!isSame) this.refresh();
+  /**
+   * Docker was looked at.
+   * @param others running servers that somebody else runs
+   * @param own containers that Sluice, or CogStack Model Gateway before it, has started
+   */
+  async found(others: ReadonlySet<string>, own: readonly ManagedContainer[]): Promise<void> {
+    this.#drivers.daemonAnswered();
+    const isSame = others.size === this.#taken.size && [...others].every((name) => this.#taken.has(name));
+    this.#taken = others;
+    const rows = own.filter((each) => this.servers.get(each.name) === undefined).flatMap((each) => adoptedRow(each));
+    for (const row of rows) await this.#keep(row);
+    if (!isSame || rows.length > 0) this.refresh();
+    for (const { name, state } of own) if (state === "running") this.servers.adopt(name);
+  }
+
+  async #keep(row: Deployment): Promise<void> {
+    if (this.#options.store === null || this.#forgotten.has(row.name)) return;
+    await this.#options.store.putDeployment(row);
+    this.#options.logger.info(
+      { event: "deployment_adopted", model: row.name },
+      "a container of ours that nothing named is kept as a deployment",
+    );
   }
 
   /** To be called after a server has changed, before the change is told. */
@@ -207,9 +233,28 @@ export class ManagedModels {
 
   /** Removes the row of a deployment, and with it a server that is down. */
   async forget(name: string): Promise<void> {
+    // A look at Docker that began before must not bring it back.
+    this.#forgotten.add(name);
+    this.#options.clock.after(FORGOTTEN_MS, () => this.#forgotten.delete(name));
     await this.#options.store?.removeDeployment(name);
     this.refresh();
   }
+}
+
+/** What its labels say; none of a container that has ended and that nobody would miss. */
+function adoptedRow({
+  name,
+  modelUri,
+  deploymentType,
+  ttlSeconds,
+  createdAtMs,
+  state,
+}: ManagedContainer): Deployment[] {
+  const isManual = deploymentType === "manual";
+  if (state === "removing" || (!isManual && !["running", "paused", "restarting"].includes(state))) return [];
+  const ttl = ttlSeconds === null || ttlSeconds === -1 ? null : Math.max(1, ttlSeconds);
+  const times = { ttlSeconds: isManual ? ttl : null, idleTtlSeconds: isManual ? null : ttl };
+  return [{ name, deploymentType, modelUri, modelType: null, trackingId: null, ...times, deploy: null, createdAtMs }];
 }
 
 function limitsOf({ models }: Config): AdmissionLimits {
@@ -223,15 +268,6 @@ function limitsOf({ models }: Config): AdmissionLimits {
 
 /** The memory a server is counted with. */
 function needOf({ deploy }: ManagedModel, { models }: Config): number {
-  const { limits, reservations } = deploy?.resources ?? {};
-  const amount = limits?.memory ?? reservations?.memory;
-  return amount === undefined ? (models.deployment.memory.default ?? 0) : parseAmount(amount);
-}
-
-const AMOUNT = /^(\d+(?:\.\d+)?)([kmg]?)$/i;
-
-function parseAmount(text: string): number {
-  const [, digits, unit] = AMOUNT.exec(text) ?? [];
-  const power = ["", "k", "m", "g"].indexOf((unit ?? "").toLowerCase());
-  return digits === undefined ? 0 : Math.round(Number(digits) * 1024 ** power);
+  const { memoryBytes, reservedMemoryBytes } = resourcesOf(deploy);
+  return memoryBytes ?? reservedMemoryBytes ?? models.deployment.memory.default ?? 0;
 }

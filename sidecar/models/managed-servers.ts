@@ -1,5 +1,6 @@
 /** The servers that Sluice itself starts and stops: one per managed model, whatever names it and wherever it runs. */
 import type { Config } from "../../config/schema.js";
+import { SluiceError } from "../../core/contract/errors.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { hashCommand } from "./drivers/process-record.js";
@@ -12,7 +13,11 @@ export interface ManagedServersOptions {
   readonly config: () => Config;
   /** Where a model that does not run would be started. */
   readonly placeOf: (model: ManagedModel) => PlacedDriver["place"];
-  readonly createDriver: (model: ManagedModel) => Promise<PlacedDriver>;
+  /** With the model's type, as far as it is known. */
+  readonly createDriver: (
+    model: ManagedModel,
+    isStart: boolean,
+  ) => Promise<{ placed: PlacedDriver; modelType: string | null }>;
   /** See {@link ManagedDriverOptions.admit}. */
   readonly admit: (model: ManagedModel, signal: AbortSignal) => Promise<void>;
   /** @param startable asked whenever a request wants it */
@@ -86,10 +91,11 @@ export class ManagedServers {
     const driver = new ManagedDriver({
       clock,
       admit: (signal) => admit(owned.next ?? owned.model, signal),
-      create: async () => {
-        owned.model = owned.next ?? owned.model;
-        const placed = await createDriver(owned.model);
-        owned.runKey = keyOf(owned.model, placed.place, config());
+      create: async (isStart) => {
+        const definition = owned.next ?? owned.model;
+        const { placed, modelType } = await createDriver(definition, isStart);
+        owned.model = { ...definition, modelType };
+        owned.runKey = keyOf(definition, placed.place, config());
         this.#describe(owned, placed.place);
         return placed;
       },
@@ -143,7 +149,8 @@ export class ManagedServers {
         continue;
       }
       // What only Sluice reads takes effect at once.
-      if (next !== null && (isDown || this.#isSameRun(owned))) owned.model = next;
+      if (next !== null && isDown) owned.model = next;
+      else if (next !== null && this.#isSameRun(owned)) owned.model = { ...next, modelType: owned.model.modelType };
       this.#describe(owned);
     }
   }
@@ -163,13 +170,17 @@ export class ManagedServers {
     if (owned?.server.entry.state === "absent" && !owned.isLooking) this.#begin(owned);
   }
 
-  /** Ends the processes; containers run on and are found again. */
-  async stop(deadlineMs: number): Promise<void> {
-    await Promise.all(
-      this.all.map(async ({ server, driver }) =>
-        driver.place === "docker" ? server.close() : server.stop(deadlineMs),
-      ),
-    );
+  /**
+   * Ends the processes; containers run on and are found again.
+   * @param leave says of each process, when its end has come, whether it is left running
+   */
+  async stop(deadlineMs: number, leave: (server: ModelServer) => Promise<boolean>): Promise<void> {
+    const end = async ({ server, driver }: Managed) => {
+      const isLeft = driver.place === "docker" || (await leave(server));
+      if (isLeft) server.close(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));
+      else await server.stop(deadlineMs);
+    };
+    await Promise.all(this.all.map(end));
   }
 }
 

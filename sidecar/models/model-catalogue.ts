@@ -5,36 +5,60 @@ import { type ModelEntry, unavailableMessage } from "../../core/contract/models.
 import type { Clock } from "../../core/runtime/clock.js";
 import type { HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
+import type { ModelNeed } from "../tasks/store.js";
 import type { ModelCatalogue } from "./catalogue.js";
+import type { ManagedContainer } from "./discovery/containers.js";
 import { DockerDiscovery } from "./discovery/docker.js";
 import { findStatic } from "./discovery/static.js";
-import { Leases } from "./leases.js";
+import { DockerClient } from "./docker-client.js";
+import { Holds } from "./holds.js";
 import type { LifeRules } from "./lifecycle.js";
 import { ManagedModels, type ManagedServerParts } from "./managed-models.js";
 import type { ModelObserver } from "./model-metrics.js";
 import type { ModelStore } from "./model-store.js";
+import type { Presence } from "./presence.js";
+import { ProjectContainers } from "./project-containers.js";
 import { PublishedModels } from "./published-models.js";
 import { ModelServer, type ModelServerOptions, type ServerDefinition } from "./server.js";
-import { WatchedServers } from "./watched-servers.js";
+import { type FoundServer, WatchedServers } from "./watched-servers.js";
 
 export interface CatalogueOptions {
   readonly config: Config;
   /** Default: the configuration alone names models. */
   readonly store?: ModelStore;
+  /** Of a URI; bounded, never throws. Default: nobody knows. */
+  readonly modelTypeOf?: (modelUri: string) => Promise<string | null>;
   /** Default: nothing is counted. */
   readonly observer?: ModelObserver;
   readonly dataDir: string;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly http: HttpClient;
+  /** What of a model's tasks is not final. Default: nothing ever is. */
+  readonly needOf?: (model: string) => ModelNeed;
 }
 
 export interface ManagedCatalogue extends ModelCatalogue {
+  readonly presence: Presence;
   /** The models that Sluice itself starts and stops. */
   readonly managed: ManagedModels;
+  /** Whose state an entry of the list tells. */
+  server(name: string): ModelServer | undefined;
+  /** The project's containers, whoever started them. */
+  readonly containers: ProjectContainers;
   /** Resolves once every source is being watched; a Docker daemon that is away is not waited for. */
   start(): Promise<void>;
-  /** Stops watching and ends the processes we started. Idempotent. */
+  /**
+   * Stops one of our own servers at the first moment at which nothing holds it: no lease, no task, no proxy.
+   * @param waitMs how long to wait for that moment
+   * @throws MODEL_UNKNOWN, MODEL_NOT_MANAGED, SHUTTING_DOWN
+   */
+  stopModel(nameOrAddress: string, waitMs: number): Promise<"stopped" | "held">;
+  /**
+   * Ends the processes we started and stops watching the rest. What is held is waited for until the deadline; what is held then, or at
+   * an accepted training, is left running and found again by the next start. Containers are always left running. Idempotent. Call it
+   * while proxies can still reach us.
+   */
   stop(deadlineMs: number): Promise<void>;
   /** Takes over static models, process models, probe intervals and concurrency of a new configuration; what did not change is left alone. */
   reconfigure(config: Config): void;
@@ -53,10 +77,12 @@ export function createModelCatalogue(options: CatalogueOptions): ManagedCatalogu
 class Catalogue implements ManagedCatalogue {
   readonly allFirstRoundDone: Promise<void>;
   readonly managed: ManagedModels;
+  readonly containers: ProjectContainers;
   readonly #options: CatalogueOptions;
-  readonly #leases: Leases;
+  readonly #holds: Holds;
   readonly #static: WatchedServers;
   readonly #docker: WatchedServers;
+  readonly #dockerClient: DockerClient;
   readonly #dockerDiscovery: DockerDiscovery;
   readonly #published: PublishedModels;
   #config: Config;
@@ -70,7 +96,15 @@ class Catalogue implements ManagedCatalogue {
       this.#firstRoundDone = resolve;
     });
     const { dataDir, clock, logger } = options;
-    this.#leases = new Leases(clock, (name) => this.#freed(name));
+    this.#holds = new Holds({
+      clock,
+      needOf: options.needOf ?? (() => null),
+      nameOf: (nameOrAddress) => this.get(nameOrAddress)?.name ?? nameOrAddress,
+      onIdle: (name) => this.#freed(name),
+      onFree: () => {
+        for (const { server } of this.managed.servers.all) server.leasesEnded();
+      },
+    });
     this.#published = new PublishedModels({
       sources: () => [this.#static.servers, this.managed.servers.servers, this.#docker.servers],
       settle: () => this.managed.settle(),
@@ -80,13 +114,22 @@ class Catalogue implements ManagedCatalogue {
     const create = (definition: ServerDefinition) => this.#create({ definition, driver: null });
     this.#static = new WatchedServers({ create, onChange });
     this.#docker = new WatchedServers({ create, onChange });
+    this.#dockerClient = new DockerClient({ socketPath: options.config.discovery.docker.socket, clock });
+    this.containers = new ProjectContainers({
+      docker: this.#dockerClient,
+      config: () => this.#config,
+      dataDir,
+      clock,
+      logger,
+    });
     this.managed = new ManagedModels({
       config: () => this.#config,
       store: options.store ?? null,
       dataDir,
-      containers: null,
+      containers: this.containers,
+      modelTypeOf: options.modelTypeOf ?? (async () => null),
       createServer: (parts) => this.#create(parts),
-      idleSince: (name) => this.#leases.idleSince(name),
+      idleSince: (name) => this.#holds.leases.idleSince(name),
       onChange,
       observer: options.observer ?? UNOBSERVED,
       clock,
@@ -94,12 +137,10 @@ class Catalogue implements ManagedCatalogue {
     });
     this.#dockerDiscovery = new DockerDiscovery({
       config: options.config,
+      docker: this.#dockerClient,
       clock,
       logger,
-      onFound: (found) => {
-        this.#docker.follow(found);
-        this.managed.foundOthers(new Set(found.map(({ definition }) => definition.name)));
-      },
+      onFound: (found, own) => this.#found(found, own),
       onAway: () => {
         for (const server of this.#docker.servers) server.checkNow();
       },
@@ -119,12 +160,40 @@ class Catalogue implements ManagedCatalogue {
   }
 
   async #stop(deadlineMs: number): Promise<void> {
+    this.#holds.end();
     this.#dockerDiscovery.stop();
+    this.#firstRoundDone();
+    // What proxies are told now is what they go on with: the others' servers are still there in it.
+    this.#published.freeze();
+    await this.managed.stop(deadlineMs, (server) => this.#leave(server, deadlineMs));
     this.#static.close();
     this.#docker.close();
-    this.#firstRoundDone();
+    this.#dockerClient.close();
+    this.presence.stop();
     this.#published.close();
-    await this.managed.stop(deadlineMs);
+  }
+
+  async #leave(server: ModelServer, deadlineMs: number): Promise<boolean> {
+    const { clock, logger } = this.#options;
+    if (isDown(server)) return false;
+    if (this.#holds.needOf(server) !== "under-way")
+      await server.stopWhenIdle(Math.max(LAST_WORD_MS, deadlineMs - clock.now()));
+    const reason = isDown(server) ? null : this.#holds.whyLeft(server);
+    if (reason === null) return false;
+    const { name } = server;
+    logger.warn({ event: "model_left_running", model: name, reason }, "a model server that is in use is left running");
+    return true;
+  }
+
+  #found(others: FoundServer[], own: ManagedContainer[]): void {
+    this.#docker.follow(others);
+    const names = new Set(others.map(({ definition }) => definition.name));
+    this.managed.found(names, own).catch((cause) => {
+      this.#options.logger.error(
+        { err: cause },
+        "containers of ours that were found cannot be kept; they are looked at again",
+      );
+    });
   }
 
   reconfigure(config: Config): void {
@@ -163,16 +232,33 @@ class Catalogue implements ManagedCatalogue {
     return server;
   }
 
+  server(name: string): ModelServer | undefined {
+    return this.#published.server(name);
+  }
+
   onChange(listener: (models: ModelEntry[]) => void): () => void {
     return this.#published.onChange(listener);
   }
 
   lease(name: string, holder: string): () => void {
-    return this.#leases.take(this.get(name)?.name ?? name, holder);
+    return this.#holds.leases.take(this.get(name)?.name ?? name, holder);
   }
 
   use(name: string): { leases: number; idleSince: number | null } {
-    return { leases: this.#leases.count(name), idleSince: this.#leases.idleSince(name) };
+    const { leases } = this.#holds;
+    return { leases: leases.count(name), idleSince: leases.idleSince(name) };
+  }
+
+  get presence(): Presence {
+    return this.#holds.presence;
+  }
+
+  async stopModel(nameOrAddress: string, waitMs: number): Promise<"stopped" | "held"> {
+    const server = this.#find(nameOrAddress);
+    if (this.managed.servers.get(server.name)?.server !== server) {
+      throw new SluiceError("MODEL_NOT_MANAGED", `Model '${server.name}' is run by somebody else.`);
+    }
+    return server.stopWhenIdle(waitMs);
   }
 
   #freed(name: string): void {
@@ -185,7 +271,7 @@ class Catalogue implements ManagedCatalogue {
   ): ModelServer {
     const { clock, http, logger } = this.#options;
     const { definition, driver, startable = () => false, startTimeoutMs = () => 0, onStarted = () => {} } = given;
-    return new ModelServer({
+    const server: ModelServer = new ModelServer({
       definition,
       driver,
       clock,
@@ -193,10 +279,19 @@ class Catalogue implements ManagedCatalogue {
       logger,
       rules: () => lifeRules(this.#config, startable(), startTimeoutMs()),
       onChange: () => this.#published.changed(),
-      isHeld: () => this.#leases.count(definition.name) > 0,
+      isHeld: () => this.#holds.isHeld(server),
+      onDrain: () => this.presence.announceDrain(definition.name),
       onStarted,
     });
+    return server;
   }
+}
+
+/** At the deadline proxies still get this long to say that they use a model no more. */
+const LAST_WORD_MS = 1_000;
+
+function isDown({ entry }: ModelServer): boolean {
+  return entry.state === "absent" || entry.state === "failed";
 }
 
 function lifeRules(config: Config, startable: boolean, startTimeoutMs: number): LifeRules {

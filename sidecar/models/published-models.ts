@@ -19,7 +19,7 @@ export class PublishedModels {
   #merged: Merged | null = null;
   #published = "";
   #isPublishing = false;
-  #isClosed = false;
+  #isFrozen = false;
 
   constructor(options: PublishedModelsOptions) {
     this.#options = options;
@@ -51,13 +51,18 @@ export class PublishedModels {
   /** Changes of one turn of the event loop are published together, before anybody who waited for them goes on. */
   changed(): void {
     this.#merged = null;
-    if (this.#isPublishing || this.#isClosed) return;
+    if (this.#isPublishing || this.#isFrozen) return;
     this.#isPublishing = true;
     queueMicrotask(() => this.#publish());
   }
 
+  /** From now on changes are not told; the list goes on showing them. */
+  freeze(): void {
+    this.#isFrozen = true;
+  }
+
   close(): void {
-    this.#isClosed = true;
+    this.freeze();
     this.#listeners.clear();
   }
 
@@ -68,7 +73,7 @@ export class PublishedModels {
   }
 
   #publish(): void {
-    if (this.#isClosed) return;
+    if (this.#isFrozen) return;
     this.#options.settle();
     this.#isPublishing = false;
     const { models, clashes } = this.#merge();

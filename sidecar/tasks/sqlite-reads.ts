@@ -4,7 +4,7 @@
  */
 import type { TaskStatus } from "../../core/contract/tasks.js";
 import type { Database, Statement } from "../db/open.js";
-import { type AttemptRecord, type LaneBacklog, LONGEST_PAUSE_MS, type TaskFilter } from "./store.js";
+import { type AttemptRecord, type LaneBacklog, LONGEST_PAUSE_MS, type ModelNeed, type TaskFilter } from "./store.js";
 import type { TaskRecord } from "./task-record.js";
 
 /** Rows a filtered page may look at; a page can come back short, or empty, with a `next` to go on from. */
@@ -59,6 +59,7 @@ interface Lookups {
   readonly waitingByClass: Statement<{ class: string; status: TaskStatus; tasks: number }>;
   readonly activeByClass: Statement<{ class: string; status: TaskStatus; tasks: number }>;
   readonly blob: Statement<unknown>;
+  readonly need: Statement<{ need: ModelNeed }>;
 }
 
 function prepareLookups(db: Database): Lookups {
@@ -105,6 +106,13 @@ function prepareLookups(db: Database): Lookups {
     activeByClass: db.prepare(
       `SELECT class, status, count(*) AS tasks FROM tasks WHERE ${ACTIVE} GROUP BY class, status`,
     ),
+    need: db.prepare(
+      `SELECT CASE
+         WHEN EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_status WHERE ${ACTIVE} AND model = @model) THEN 'under-way'
+         WHEN EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_ready WHERE status = 'pending' AND not_before_ms = 0 AND model = @model)
+           OR EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_later WHERE status = 'pending' AND not_before_ms > 0 AND model = @model)
+         THEN 'waiting' END AS need`,
+    ),
     blob: db.prepare(
       "SELECT 1 FROM tasks WHERE payload_key = @key UNION ALL SELECT 1 FROM tasks WHERE answer_key = @key",
     ),
@@ -134,6 +142,10 @@ export class SqliteReads {
 
   inlineAnswer(seq: number): Buffer | undefined {
     return this.#lookups.answer.get(seq)?.bytes;
+  }
+
+  needOf(model: string): ModelNeed {
+    return this.#lookups.need.get({ model })!.need;
   }
 
   unfinished(): TaskRecord[] {

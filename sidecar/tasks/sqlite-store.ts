@@ -9,6 +9,7 @@ import type {
   AttemptRecord,
   Claim,
   LaneBacklog,
+  ModelNeed,
   NewTask,
   OrderSettings,
   Outcome,
@@ -161,6 +162,10 @@ export class SqliteTaskStore implements TaskStore {
 
   nextDeadlineMs(): number | null {
     return this.#reads.nextDeadlineMs();
+  }
+
+  needOf(model: string): ModelNeed {
+    return this.#reads.needOf(model);
   }
 
   unfinished(): Claim[] {

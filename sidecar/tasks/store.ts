@@ -159,6 +159,9 @@ export interface TaskFilter {
   readonly after?: string;
 }
 
+/** `under-way`: a task was sent to it, or may have been, an accepted training among them; `waiting`: tasks wait for it, none is under way. */
+export type ModelNeed = "under-way" | "waiting" | null;
+
 export interface TaskStore {
   /**
    * Writes a new task. With an idempotency key (scoped to tenant, model and task) that is there already, nothing is written and the
@@ -206,6 +209,8 @@ export interface TaskStore {
   expire(nowMs: number): Promise<string[]>;
   /** Epoch time of the next deadline among waiting tasks, or null. */
   nextDeadlineMs(): number | null;
+  /** What of a model's tasks is not final. A point read; sees everything committed. */
+  needOf(model: string): ModelNeed;
   /** Tasks a crash left `scheduled` or `running`. Read once at start. */
   unfinished(): Claim[];
   /** What became of each attempt, oldest first, the newest {@link MAX_ATTEMPTS_KEPT}; answers that came too late stand among them as `refused`. */

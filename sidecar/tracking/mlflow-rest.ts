@@ -25,8 +25,13 @@ export interface MlflowRest {
    * @returns the JSON object, or {@link UNKNOWN}
    * @throws MlflowFault, or what the connection ended with
    */
-  get(path: string, signal?: AbortSignal): Promise<Json | typeof UNKNOWN>;
-  post(path: string, body: object, signal?: AbortSignal): Promise<Json | typeof UNKNOWN>;
+  get(path: string, signal?: AbortSignal): Promise<Json | Unknown>;
+  post(path: string, body: object, signal?: AbortSignal): Promise<Json | Unknown>;
+  /**
+   * A file of an artifact store, at most {@link MAX_FILE_BYTES} long.
+   * @param path below the address, with its query
+   */
+  text(path: string, signal?: AbortSignal): Promise<string | Unknown>;
   close(): Promise<void>;
 }
 
@@ -34,8 +39,13 @@ export type Json = Readonly<Record<string, unknown>>;
 
 /** MLflow says itself that it has no such thing, or cannot make sense of the question; any other 4xx is not MLflow's. */
 export const UNKNOWN = Symbol("unknown");
+export type Unknown = typeof UNKNOWN;
+
+/** `unknown`: MLflow says that there is no such thing. `away`: it cannot be asked, or answers nonsense. */
+export type Asked<Value> = Value | "unknown" | "away";
 
 const MAX_ANSWER_BYTES = 16 * 2 ** 20;
+export const MAX_FILE_BYTES = 2 ** 20;
 
 export class MlflowFault extends Error {
   constructor(
@@ -65,20 +75,40 @@ export function createMlflowRest(address: MlflowAddress): MlflowRest {
     return readAnswer(answer.status, await readText(answer.body, MAX_ANSWER_BYTES));
   }
 
+  async function text(path: string, signal: AbortSignal): Promise<string | Unknown> {
+    if (base === null) throw new MlflowFault("NOT_ASKABLE", 0);
+    const { headers } = base;
+    const bounds = { headersTimeoutMs: timeoutMs, bodyTimeoutMs: timeoutMs };
+    const answer = await http.call({ method: "GET", ...below(base.url, path), headers, ...bounds, signal });
+    const found = await readText(answer.body, MAX_FILE_BYTES);
+    if (answer.status === 200) return found;
+    // Whoever answers 404 for a file need not be MLflow itself: its store, a gate before its pages.
+    if (answer.status === 404 || answer.status === 400) return UNKNOWN;
+    throw new MlflowFault(`HTTP_${answer.status}`, answer.status);
+  }
+
   return {
     isAskable: base !== null,
     get: (path, outer) => within(clock, timeoutMs, outer, (signal) => call(path, null, signal)),
     post: (path, body, outer) => within(clock, timeoutMs, outer, (signal) => call(path, body, signal)),
+    text: (path, outer) => within(clock, timeoutMs, outer, (signal) => text(path, signal)),
     close: () => http.close(),
   };
 }
 
-function readAnswer(status: number, text: string): Json | typeof UNKNOWN {
+function readAnswer(status: number, text: string): Json | Unknown {
   const json = parse(text);
   if ((status === 404 || status === 400) && typeof json?.error_code === "string") return UNKNOWN;
   if (status !== 200) throw new MlflowFault(`HTTP_${status}`, status);
   if (json === null) throw new MlflowFault("NOT_JSON", status);
   return json;
+}
+
+/** MLflow leaves an empty list out. @throws MlflowFault when it is something else */
+export function listOf(value: unknown): Json[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw new MlflowFault("NOT_A_LIST", 200);
+  return value as Json[];
 }
 
 function parse(text: string): Json | null {
@@ -112,6 +142,13 @@ export function runLink(uri: string, run: Pick<TrackedRun, "experimentId" | "run
   const url = URL.canParse(uri) ? new URL(uri) : null;
   const bare = url === null || url.username === "" ? uri : `${url.protocol}//${url.host}${url.pathname}`;
   return `${bare.replace(/\/+$/, "")}/#/experiments/${run.experimentId}/runs/${run.runId}`;
+}
+
+const UNREACHED = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"];
+
+/** True when nobody was there at all: not an answer that is wrong, late or cut. */
+export function isUnreached(cause: unknown): boolean {
+  return UNREACHED.includes(String((cause as { code?: unknown } | null)?.code));
 }
 
 /** Why it cannot be asked, and what an operator can do about it. Never an address or an answer's text. */

@@ -1,10 +1,20 @@
 /**
- * MLflow: runs by their id, by their time, by their name. It may be away at any time: every question then answers `away` at once
+ * MLflow: runs by their id, by their time, by their name; models. It may be away at any time: every question then answers `away` at once
  * (see {@link Circuit}), and whoever asked has another way, or says that it does not know.
  */
 import type { Logger } from "../../core/runtime/logger.js";
 import { Circuit } from "./circuit.js";
-import { createMlflowRest, describeFault, type Json, type MlflowAddress, MlflowFault, UNKNOWN } from "./mlflow-rest.js";
+import { createMlflowModels, type MlflowModels } from "./mlflow-models.js";
+import {
+  type Asked,
+  createMlflowRest,
+  describeFault,
+  isUnreached,
+  listOf,
+  type MlflowAddress,
+  UNKNOWN,
+  type Unknown,
+} from "./mlflow-rest.js";
 import { readMlflowRun, type TrackedRun } from "./tracked-run.js";
 
 export interface MlflowOptions extends Omit<MlflowAddress, "timeoutMs"> {
@@ -15,8 +25,7 @@ export interface MlflowOptions extends Omit<MlflowAddress, "timeoutMs"> {
   readonly retryAfterMs?: number;
 }
 
-/** `unknown`: MLflow says that there is no such thing. `away`: it cannot be asked, or answers nonsense. */
-export type Asked<Value> = Value | "unknown" | "away";
+export type { Asked } from "./mlflow-rest.js";
 
 export interface Span {
   readonly fromMs: number;
@@ -32,6 +41,7 @@ export interface Mlflow {
   searchRuns(experimentId: string, span: Span, signal?: AbortSignal): Promise<Asked<TrackedRun[]>>;
   /** Runs of any experiment with this name, newest first, at most {@link MAX_RUNS}. */
   findRuns(runName: string, signal?: AbortSignal): Promise<Asked<TrackedRun[]>>;
+  readonly models: MlflowModels;
   close(): Promise<void>;
 }
 
@@ -46,35 +56,36 @@ export function createMlflow(options: MlflowOptions): Mlflow {
   const circuit = createCircuit(options, () => rest.post("experiments/search", { max_results: 1 }));
   let isKnown = false;
 
-  /** Asks where it may be asked; what fails opens the circuit. */
+  /** Asks where it may be asked. What fails opens the circuit; of a question to a store behind MLflow only what shows that MLflow is gone. */
   async function ask<Value>(
+    question: () => Promise<Value | Unknown>,
     signal: AbortSignal | undefined,
-    question: () => Promise<Value | typeof UNKNOWN>,
+    of: "mlflow" | "store" = "mlflow",
   ): Promise<Asked<Value>> {
     if (!rest.isAskable || !circuit.isClosed) return "away";
     try {
       const value = await question();
-      isKnown = true;
+      if (of === "mlflow") isKnown = true;
       return value === UNKNOWN ? "unknown" : value;
     } catch (cause) {
       signal?.throwIfAborted();
-      circuit.fail(cause);
+      if (of === "mlflow" || isUnreached(cause)) circuit.fail(cause);
       return "away";
     }
   }
 
-  async function search(query: object, signal: AbortSignal | undefined): Promise<TrackedRun[] | typeof UNKNOWN> {
+  async function search(query: object, signal: AbortSignal | undefined): Promise<TrackedRun[] | Unknown> {
     const body = { run_view_type: "ACTIVE_ONLY", max_results: MAX_RUNS, ...query };
     const answer = await rest.post("runs/search", body, signal);
     return answer === UNKNOWN ? UNKNOWN : listOf(answer.runs).map(readMlflowRun);
   }
 
-  async function getRun(runId: string, signal: AbortSignal | undefined): Promise<TrackedRun | typeof UNKNOWN> {
+  async function getRun(runId: string, signal: AbortSignal | undefined): Promise<TrackedRun | Unknown> {
     const answer = await rest.get(`runs/get?run_id=${encodeURIComponent(runId)}`, signal);
     return answer === UNKNOWN ? UNKNOWN : readMlflowRun(answer.run);
   }
 
-  async function findRuns(runName: string, signal: AbortSignal | undefined): Promise<TrackedRun[] | typeof UNKNOWN> {
+  async function findRuns(runName: string, signal: AbortSignal | undefined): Promise<TrackedRun[] | Unknown> {
     if (!PLAIN_NAME.test(runName)) return UNKNOWN;
     const body = { max_results: MAX_EXPERIMENTS, order_by: ["last_update_time DESC"] };
     const answer = await rest.post("experiments/search", body, signal);
@@ -88,13 +99,14 @@ export function createMlflow(options: MlflowOptions): Mlflow {
     get isKnown() {
       return isKnown;
     },
-    getRun: (runId, signal) => ask(signal, () => getRun(runId, signal)),
+    getRun: (runId, signal) => ask(() => getRun(runId, signal), signal),
     searchRuns: (experimentId, { fromMs, toMs }, signal) => {
       const filter = `attributes.start_time >= ${Math.floor(fromMs)} and attributes.start_time <= ${Math.ceil(toMs)}`;
       const query = { experiment_ids: [experimentId], filter, order_by: ["attributes.start_time ASC"] };
-      return ask(signal, () => search(query, signal));
+      return ask(() => search(query, signal), signal);
     },
-    findRuns: (runName, signal) => ask(signal, () => findRuns(runName, signal)),
+    findRuns: (runName, signal) => ask(() => findRuns(runName, signal), signal),
+    models: createMlflowModels({ rest, ask: (question, signal) => ask(question, signal, "store") }),
     close: () => rest.close(),
   };
 }
@@ -110,11 +122,4 @@ function createCircuit({ clock, logger, retryAfterMs }: MlflowOptions, probe: ()
       logger.warn({ event: "mlflow_away", code }, `MLflow cannot be asked: ${words}; model servers tell of their runs`);
     },
   });
-}
-
-/** MLflow leaves an empty list out. @throws MlflowFault when it is something else */
-function listOf(value: unknown): Json[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value)) throw new MlflowFault("NOT_A_LIST", 200);
-  return value as Json[];
 }

@@ -64,6 +64,11 @@ export function readCmsMetrics(value: unknown): Record<string, number> {
   return finite(last as [unknown, unknown][]);
 }
 
+/** Reads a list of `{key, value}`; what is no pair of texts is left out. */
+export function readTags(value: unknown): Record<string, string> {
+  return pairs(value);
+}
+
 function readInfo(
   info: Loose,
   tags: Readonly<Record<string, string>>,

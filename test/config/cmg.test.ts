@@ -31,7 +31,7 @@ t.test("CMG's file is read with comments and trailing commas; its numbers are se
   t.equal(config.cms.tracking.uri, "http://mlflow:1");
   t.match(files.cmg, /config\.jsonc$/);
   t.same(warnings, [
-    "no effect before a later version: models.deployment.auto.default_idle_ttl, models.deployment.manual.max_ttl, cms.tracking.s3.secret_access_key, labels.ttl_label",
+    "no effect before a later version: models.deployment.auto.default_idle_ttl, models.deployment.manual.max_ttl",
   ]);
 });
 

@@ -348,6 +348,6 @@ t.test("what takes effect only with a later version is named where it is set, an
     ].join("\n"),
   });
   t.same(load().warnings, [
-    "no effect before a later version: discovery.process[0].idle_ttl, models.deployment.auto.default_idle_ttl, registry.cache_max_items, labels.ttl_label",
+    "no effect before a later version: discovery.process[0].idle_ttl, models.deployment.auto.default_idle_ttl, registry.cache_max_items",
   ]);
 });

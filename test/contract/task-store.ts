@@ -274,6 +274,24 @@ function testMoves(t: Test, create: StoreFactory): void {
     }
   });
 
+  t.test("a model is needed while one of its tasks waits or is under way", async (t) => {
+    const store = await create(t);
+    t.equal(store.needOf("gazetteer"), null);
+    const { task } = await store.insert(sampleTask());
+    t.equal(store.needOf("gazetteer"), "waiting");
+    t.equal(store.needOf("another"), null);
+    await store.claim(...LANE, 0);
+    t.equal(store.needOf("gazetteer"), "under-way");
+    await store.requeue(task.uuid, 1, 5_000, null);
+    t.equal(store.needOf("gazetteer"), "waiting", "also for a time that has not come");
+    await store.claim(...LANE, 5_000);
+    await store.markRunning(task.uuid, 2, null, { ...sampleAnswer(), status: 202 });
+    await store.insert(sampleTask());
+    t.equal(store.needOf("gazetteer"), "under-way", "the accepted one, beside one that waits");
+    await store.finish(task.uuid, 2, failed());
+    t.equal(store.needOf("gazetteer"), "waiting");
+  });
+
   t.test("an attempt that lost its fence can write nothing, and its late answer is recorded", async (t) => {
     const store = await create(t);
     const { task } = await store.insert(sampleTask());

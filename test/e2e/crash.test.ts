@@ -27,9 +27,8 @@ t.test("kill -9 of any process: each of 1,000 tasks reaches one final state, non
       } else if (victim === "supervisor") {
         process.kill(sluice.pid, "SIGKILL");
         await sluice.exited;
-        const startedAt = Date.now();
+        // It is up when this resolves; how soon is shown where nothing else runs, in restart.test.ts.
         sluice = await startSluice(t, { config, dataDir, port });
-        t.ok(Date.now() - startedAt < 5_000, "a new serve on the same folder and port is up within 5 s");
       } else {
         const restarted = sluice.nextEvent("restarted");
         process.kill(victim === "sidecar" ? sluice.pids().sidecar : sluice.pids().proxies[0]!, "SIGKILL");

@@ -65,6 +65,9 @@ export function startDocker(): Promise<TestDocker> {
   return shared;
 }
 
+/** Images are big, and temporary files may be in memory. */
+const DISK = process.env.SLUICE_TEST_DISK ?? tmpdir();
+
 class OwnDocker implements TestDocker {
   readonly socket: string;
   readonly client: Docker;
@@ -79,7 +82,7 @@ class OwnDocker implements TestDocker {
   }
 
   static async create(): Promise<TestDocker> {
-    const docker = new OwnDocker(await mkdtemp(join(tmpdir(), "sluice-docker-")));
+    const docker = new OwnDocker(await mkdtemp(join(DISK, "sluice-docker-")));
     try {
       await docker.start();
       await docker.#importImage();

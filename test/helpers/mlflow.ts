@@ -25,6 +25,8 @@ export interface FakeMlflow extends FakeModels {
   /** Every path that was asked, without its query. */
   readonly asked: string[];
   misbehaviour: Misbehaviour;
+  /** Status by path (below the base path): these alone misbehave. */
+  readonly trouble: Map<string, number>;
   put(run: Partial<FakeRun> & { run_id: string }): FakeRun;
   get(runId: string): FakeRun;
   /** Nobody listens any more; `start` brings it back at the same port, with its runs. */
@@ -57,6 +59,8 @@ export async function startMlflow(t: Teardown, options: FakeMlflowOptions = {}):
     if (fake.misbehaviour === "slow") return;
     if (fake.misbehaviour === "nonsense") return void res.end("<html>not MLflow</html>");
     if (fake.misbehaviour !== null) return void reply(fake.misbehaviour, { message: "as asked" });
+    const trouble = fake.trouble.get(url.pathname.slice(basePath.length));
+    if (trouble !== undefined) return void res.writeHead(trouble).end("<html>trouble</html>");
     if (!isAllowed(req, options)) return void res.writeHead(401).end("You are not authenticated.");
     const file = models.file(url.pathname.slice(basePath.length), url.searchParams);
     if (typeof file === "string") return void res.end(file);
@@ -86,6 +90,7 @@ export async function startMlflow(t: Teardown, options: FakeMlflowOptions = {}):
     },
     asked,
     misbehaviour: null,
+    trouble: new Map(),
     put(run) {
       const whole = { ...runs.get(run.run_id), ...run };
       runs.set(run.run_id, { ...NEW_RUN, run_name: run.run_id, start_time: Date.now(), ...whole });

@@ -5,7 +5,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Test } from "tap";
-import type { RouteSnapshot } from "../../core/contract/internal-api.js";
+import type { PresenceReport, RouteSnapshot } from "../../core/contract/internal-api.js";
 import type { ModelEntry } from "../../core/contract/models.js";
 import { DEFAULT_ROUTES } from "../../core/contract/routes.js";
 import { bodyOf, poll, startProxy } from "./rig.js";
@@ -14,6 +14,8 @@ import { bodyOf, poll, startProxy } from "./rig.js";
 export class SidecarWire {
   readonly streams = new Set<http.ServerResponse>();
   readonly seen: { method: string; url: string; headers: http.IncomingHttpHeaders; body: string }[] = [];
+  readonly reports: PresenceReport[] = [];
+  answerReport: (res: http.ServerResponse) => void = (res) => res.writeHead(204).end();
   version = 1;
   models: ModelEntry[] = [];
   aliases: RouteSnapshot["aliases"] = [];
@@ -55,13 +57,18 @@ export class SidecarWire {
       return;
     }
     const body = (await bodyOf(req)).toString();
+    if (req.url === "/internal/presence") {
+      this.reports.push(JSON.parse(body) as PresenceReport);
+      this.answerReport(res);
+      return;
+    }
     this.seen.push({ method: req.method ?? "", url: req.url ?? "", headers: req.headers, body });
     this.answer(req, res);
   }
 
   #write(stream: http.ServerResponse): void {
     const { version, models, aliases } = this;
-    const line = `${JSON.stringify({ version, models, aliases, routes: DEFAULT_ROUTES })}\n`;
+    const line = `${JSON.stringify({ epoch: "wire", version, models, aliases, routes: DEFAULT_ROUTES })}\n`;
     // In two pieces, as a stream may come.
     stream.write(line.slice(0, 20));
     setImmediate(() => stream.write(line.slice(20)));

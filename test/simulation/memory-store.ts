@@ -6,6 +6,7 @@ import type {
   AttemptRecord,
   Claim,
   LaneBacklog,
+  ModelNeed,
   NewTask,
   OrderSettings,
   Outcome,
@@ -230,6 +231,12 @@ export class MemoryStore implements TaskStore {
   nextDeadlineMs(): number | null {
     const deadlines = this.#tables.waiting().flatMap(({ task }) => task.deadlineAtMs ?? []);
     return deadlines.length === 0 ? null : Math.min(...deadlines);
+  }
+
+  needOf(model: string): ModelNeed {
+    const open = [...this.#tables.rows.values()].filter(({ task }) => task.model === model && !isFinal(task.status));
+    if (open.length === 0) return null;
+    return open.some(({ task }) => task.status !== "pending") ? "under-way" : "waiting";
   }
 
   unfinished(): Claim[] {

@@ -1,7 +1,8 @@
 /** OpenAPI 3.1 of the whole public API, written from the schemas that bodies are held against. */
 import { z } from "zod";
 import { ERRORS, type ErrorCode } from "../../../core/contract/errors.js";
-import * as shapes from "../shapes.js";
+import * as bodies from "../model-bodies.js";
+import * as models from "../model-shapes.js";
 import { MODEL_OPERATIONS } from "./model-operations.js";
 import type { Content, Operation } from "./operation.js";
 import { SERVICE_OPERATIONS } from "./service-operations.js";
@@ -33,17 +34,17 @@ const refusal = z.object({
 });
 
 const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
-  Model: shapes.modelObject,
-  ModelLists: shapes.modelLists,
-  DeployBody: shapes.deployBody,
-  Deployed: shapes.deployed,
-  OnDemandConfig: shapes.onDemandConfig,
-  OnDemandList: shapes.onDemandList,
-  OnDemandCreate: shapes.createBody,
-  OnDemandUpdate: shapes.updateBody,
-  ModelState: shapes.modelState,
-  ModelStates: shapes.modelStates,
-  ModelEvent: shapes.modelEvent,
+  Model: models.modelObject,
+  ModelLists: models.modelLists,
+  DeployBody: bodies.deployBody,
+  Deployed: models.deployed,
+  OnDemandConfig: models.onDemandConfig,
+  OnDemandList: models.onDemandList,
+  OnDemandCreate: bodies.createBody,
+  OnDemandUpdate: bodies.updateBody,
+  ModelState: models.modelState,
+  ModelStates: models.modelStates,
+  ModelEvent: models.modelEvent,
   TaskAccepted: tasks.taskAccepted,
   TaskState: tasks.taskState,
   TaskDetail: tasks.taskDetail,

@@ -6,6 +6,8 @@ import type { FoundServer } from "../watched-servers.js";
 /** The part of Docker's container list that counts here. */
 export interface ContainerRow {
   readonly Id: string;
+  /** Epoch seconds. */
+  readonly Created: number;
   readonly Names: readonly string[];
   readonly Labels: Readonly<Record<string, string>>;
   readonly State: string;
@@ -14,17 +16,33 @@ export interface ContainerRow {
   };
 }
 
+/** A container that Sluice, or CogStack Model Gateway before it, has started and may stop. */
+export interface ManagedContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly modelUri: string | null;
+  readonly deploymentType: "auto" | "manual";
+  /** As its label says: of an automatic one since its last use, of a manual one since its creation. -1: for ever; null: no number. */
+  readonly ttlSeconds: number | null;
+  readonly createdAtMs: number;
+  /** Docker's word: `created`, `running`, `paused`, `restarting`, `removing`, `exited`, `dead`. */
+  readonly state: string;
+}
+
 export interface Described {
+  /** Running servers that somebody else has started. */
   readonly found: FoundServer[];
+  /** In any state. */
+  readonly managed: ManagedContainer[];
   /** Names that cannot be a model's. */
   readonly refused: string[];
 }
 
-const PROJECT_LABEL = "com.docker.compose.project";
-const SERVICE_LABEL = "com.docker.compose.service";
+export const PROJECT_LABEL = "com.docker.compose.project";
+export const SERVICE_LABEL = "com.docker.compose.service";
 
 /**
- * Running containers that carry the model label and belong to the project.
+ * Containers that carry the model label and belong to the project.
  * @param startsOf how often a container was started while somebody listened; part of the server's identity
  */
 export function describeContainers(
@@ -34,22 +52,46 @@ export function describeContainers(
 ): Described {
   const project = config.discovery.docker.project ?? config.cms.project_name;
   const found: FoundServer[] = [];
+  const managed: ManagedContainer[] = [];
   const refused: string[] = [];
   for (const row of rows) {
-    const isModel = Object.hasOwn(row.Labels, config.labels.cms_model_label) && row.Labels[PROJECT_LABEL] === project;
-    if (!isModel || row.State !== "running") continue;
+    if (!Object.hasOwn(row.Labels, config.labels.cms_model_label) || row.Labels[PROJECT_LABEL] !== project) continue;
     const name = row.Labels[SERVICE_LABEL] ?? containerName(row);
-    if (MODEL_NAME.test(name))
-      found.push({ id: `${row.Id}#${startsOf(row.Id)}`, definition: define(name, row, config) });
-    else refused.push(name);
+    const own = MODEL_NAME.test(name) ? describeManaged(name, row, config) : null;
+    if (own !== null) managed.push(own);
+    else if (row.State !== "running") continue;
+    else if (!MODEL_NAME.test(name)) refused.push(name);
+    else found.push({ id: `${row.Id}#${startsOf(row.Id)}`, definition: define(name, row, config) });
   }
-  return { found: found.sort((one, other) => (one.definition.name < other.definition.name ? -1 : 1)), refused };
+  return {
+    found: found.sort((one, other) => (one.definition.name < other.definition.name ? -1 : 1)),
+    managed: managed.sort((one, other) => (one.name < other.name ? -1 : 1)),
+    refused,
+  };
+}
+
+/** Null for what nobody here may stop by himself. */
+function describeManaged(name: string, row: ContainerRow, { labels }: Config): ManagedContainer | null {
+  const type = deploymentType(row.Labels[labels.deployment_type_label]);
+  if (row.Labels[labels.managed_by_label] !== labels.managed_by_value || type === "static") return null;
+  return {
+    id: row.Id,
+    name,
+    modelUri: row.Labels[labels.cms_model_uri_label] ?? null,
+    deploymentType: type,
+    ttlSeconds: ttlOf(row.Labels[labels.ttl_label]),
+    createdAtMs: row.Created * 1_000,
+    state: row.State,
+  };
+}
+
+function ttlOf(label: string | undefined): number | null {
+  return label !== undefined && /^-?\d{1,12}$/.test(label) ? Number(label) : null;
 }
 
 function define(name: string, row: ContainerRow, config: Config): FoundServer["definition"] {
-  const network = config.discovery.docker.network ?? config.cms.network;
-  const ip = row.NetworkSettings?.Networks[network]?.IPAddress;
-  const address = ip === undefined || ip === "" ? null : ip;
+  const network = networkOf(config);
+  const address = addressOn(network, row.NetworkSettings?.Networks ?? {});
   return {
     name,
     source: "docker",
@@ -64,9 +106,24 @@ function define(name: string, row: ContainerRow, config: Config): FoundServer["d
   };
 }
 
-function urlOf(name: string, address: string | null, config: Config): string | null {
+/** Where model servers are looked for and started. */
+export function networkOf(config: Config): string {
+  return config.discovery.docker.network ?? config.cms.network;
+}
+
+export function addressOn(
+  network: string,
+  networks: Readonly<Record<string, { readonly IPAddress: string } | undefined>>,
+): string | null {
+  const ip = networks[network]?.IPAddress;
+  return ip === undefined || ip === "" ? null : ip;
+}
+
+/** Null where nothing leads to it. */
+export function urlOf(name: string, address: string | null, config: Config): string | null {
   const { host_url, server_port } = config.cms;
-  if (host_url !== "") return `${host_url.replace(/\/+$/, "")}/${name}`;
+  const isByAddress = config.models.deployment.use_ip_addresses && address !== null;
+  if (host_url !== "") return `${host_url.replace(/\/+$/, "")}/${isByAddress ? address : name}`;
   return address === null ? null : `http://${address.includes(":") ? `[${address}]` : address}:${server_port}`;
 }
 

@@ -1,48 +1,45 @@
 /**
- * Finds model servers that run as containers, by their labels. The only importer of dockerode.
+ * Finds model servers that run as containers, by their labels.
  *
  * The daemon's events only say when to look: what counts is always the whole list, read after every event, after every reconnect
  * and every 30 s. While the daemon is away what was found stays, and is probed.
  */
-
-import { access } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import type Docker from "dockerode";
 import type { Config } from "../../../config/schema.js";
 import type { Clock } from "../../../core/runtime/clock.js";
 import type { Logger } from "../../../core/runtime/logger.js";
+import type { DockerClient, DockerEvent } from "../docker-client.js";
+import { readLines } from "../docker-lines.js";
 import type { FoundServer } from "../watched-servers.js";
-import { type ContainerRow, describeContainers } from "./containers.js";
+import { type ContainerRow, describeContainers, type ManagedContainer, PROJECT_LABEL } from "./containers.js";
 
 /** Between two whole lists, and between two looks for a daemon that `auto` has not found yet. */
 const RECONCILE_MS = 30_000;
 const FIRST_RETRY_MS = 250;
 const SLOWEST_RETRY_MS = 10_000;
-/** Bound on one answer of the daemon. */
-const ANSWER_TIMEOUT_MS = 10_000;
 /** Events come in bursts; one look answers all of them. */
 const SETTLE_MS = 50;
 /** The daemon tells some changes before its list shows them, so a look after an event is followed by one more. */
 const AFTERMATH_MS = 1_000;
-/** Bound on one event's line. */
-const MAX_LINE_CHARS = 1_000_000;
 
 export interface DockerDiscoveryOptions {
   readonly config: Config;
+  /** Stays its owner's: `stop` here does not close it. */
+  readonly docker: DockerClient;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly onFound: (found: FoundServer[]) => void;
+  /** After every look: running servers of others, and what Sluice itself may stop, in any state. */
+  readonly onFound: (found: FoundServer[], managed: ManagedContainer[]) => void;
   /** The daemon went away: what it told may have changed. */
   readonly onAway: () => void;
 }
 
 export class DockerDiscovery {
   readonly #options: DockerDiscoveryOptions;
-  #docker: Docker | null = null;
   /** How often each container was started while we listened: a container started anew is another server. */
   readonly #starts = new Map<string, number>();
   #events: Readable | null = null;
-  readonly #stopped = new AbortController();
+  #isStopped = false;
   #wasAnswering = false;
   #isAwayTold = false;
   #failures = 0;
@@ -56,30 +53,19 @@ export class DockerDiscovery {
     this.#options = options;
   }
 
-  /** The library costs a fifth of a second of processor time to load: whoever has no daemon does not pay it. */
-  async #daemon(): Promise<Docker> {
-    if (this.#docker !== null) return this.#docker;
-    const socketPath = this.#options.config.discovery.docker.socket;
-    await access(socketPath);
-    const { default: Dockerode } = await import("dockerode");
-    // `host: undefined` keeps a DOCKER_HOST of the environment from winning over the configured socket.
-    this.#docker = new Dockerode({ socketPath, host: undefined } as Docker.DockerOptions);
-    return this.#docker;
-  }
-
   start(): void {
     if (this.#options.config.discovery.docker.enabled !== false) void this.#look();
   }
 
   stop(): void {
-    this.#stopped.abort();
+    this.#isStopped = true;
     this.#cancelTimer();
     this.#hangUp();
   }
 
   #schedule(afterMs: number): void {
     this.#cancelTimer();
-    if (!this.#stopped.signal.aborted) this.#cancelTimer = this.#options.clock.after(afterMs, () => void this.#look());
+    if (!this.#isStopped) this.#cancelTimer = this.#options.clock.after(afterMs, () => void this.#look());
   }
 
   /** Something changed: looks soon, once for a burst. A look that is under way may have read too early, so another follows it. */
@@ -107,7 +93,7 @@ export class DockerDiscovery {
   }
 
   #accept(rows: ContainerRow[]): void {
-    if (this.#stopped.signal.aborted) return;
+    if (this.#isStopped) return;
     if (this.#isAwayTold) this.#options.logger.info({ event: "docker_back" }, "the Docker daemon answers again");
     else if (!this.#wasAnswering)
       this.#options.logger.info({ event: "docker_found" }, "model servers are looked for in Docker");
@@ -115,9 +101,13 @@ export class DockerDiscovery {
     this.#isAwayTold = false;
     this.#failures = 0;
     for (const id of this.#starts.keys()) if (!rows.some((row) => row.Id === id)) this.#starts.delete(id);
-    const { found, refused } = describeContainers(rows, this.#options.config, (id) => this.#starts.get(id) ?? 0);
+    const { found, managed, refused } = describeContainers(
+      rows,
+      this.#options.config,
+      (id) => this.#starts.get(id) ?? 0,
+    );
     for (const name of refused) this.#tellRefused(name);
-    this.#options.onFound(found);
+    this.#options.onFound(found, managed);
   }
 
   #tellRefused(name: string): void {
@@ -131,8 +121,7 @@ export class DockerDiscovery {
     this.#hangUp();
     const { enabled, socket } = this.#options.config.discovery.docker;
     const { code } = cause as { code?: unknown };
-    if (this.#stopped.signal.aborted || (enabled === "auto" && !this.#wasAnswering && code !== "EACCES"))
-      return RECONCILE_MS;
+    if (this.#isStopped || (enabled === "auto" && !this.#wasAnswering && code !== "EACCES")) return RECONCILE_MS;
     if (!this.#isAwayTold) {
       this.#isAwayTold = true;
       const fields = { event: "docker_away", socket, ...(typeof code === "string" ? { code } : {}) };
@@ -147,46 +136,36 @@ export class DockerDiscovery {
   #list(): Promise<ContainerRow[]> {
     const { labels, discovery, cms } = this.#options.config;
     const project = discovery.docker.project ?? cms.project_name;
-    const label = [labels.cms_model_label, `com.docker.compose.project=${project}`];
-    return within(ANSWER_TIMEOUT_MS, this.#stopped.signal, async (abortSignal) =>
-      (await this.#daemon()).listContainers({ filters: { label }, abortSignal }),
-    );
+    return this.#options.docker.list([labels.cms_model_label, `${PROJECT_LABEL}=${project}`]);
   }
 
   async #listen(): Promise<void> {
-    const filters = { type: ["container" as const, "network" as const] };
-    const events = (await within(ANSWER_TIMEOUT_MS, this.#stopped.signal, async (abortSignal) =>
-      (await this.#daemon()).getEvents({ filters, abortSignal }),
-    )) as unknown as Readable;
-    if (this.#stopped.signal.aborted) {
+    const events = await this.#options.docker.events();
+    if (this.#isStopped) {
       events.destroy();
       return;
     }
     this.#events = events;
-    this.#read(events);
+    void this.#read(events);
   }
 
-  #read(events: Readable): void {
-    let rest = "";
-    events.setEncoding("utf8");
-    events.on("data", (chunk: string) => {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop()!.slice(-MAX_LINE_CHARS);
-      for (const line of lines) this.#note(line);
-      this.#nudge();
-    });
-    const lost = () => {
-      if (this.#events !== events) return;
-      this.#events = null;
-      this.#nudge();
-    };
-    events.once("error", lost);
-    events.once("close", lost);
+  async #read(events: Readable): Promise<void> {
+    try {
+      for await (const line of readLines(events)) {
+        this.#note(line);
+        this.#nudge();
+      }
+    } catch {
+      // Whatever ended it, it is opened again.
+    }
+    if (this.#events !== events) return;
+    this.#events = null;
+    this.#nudge();
   }
 
   #note(line: string): void {
     try {
-      const event = JSON.parse(line) as { Type?: string; Action?: string; Actor?: { ID?: string } };
+      const event = JSON.parse(line) as DockerEvent;
       const id = event.Actor?.ID;
       if (event.Type === "container" && event.Action === "start" && id !== undefined) {
         this.#starts.set(id, (this.#starts.get(id) ?? 0) + 1);
@@ -199,33 +178,6 @@ export class DockerDiscovery {
   #hangUp(): void {
     const events = this.#events;
     this.#events = null;
-    events?.on("error", () => undefined);
     events?.destroy();
-  }
-}
-
-/** The client forgets a call whose connection ends in the middle of the answer, so the bound is kept here. */
-async function within<T>(
-  limitMs: number,
-  stopped: AbortSignal,
-  action: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  let giveUp: () => void = () => {};
-  const late = new Promise<never>((_, reject) => {
-    giveUp = () => reject(Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" }));
-  });
-  const timer = setTimeout(giveUp, limitMs);
-  stopped.addEventListener("abort", giveUp, { once: true });
-  const answer = action(controller.signal);
-  try {
-    return await Promise.race([answer, late]);
-  } catch (cause) {
-    answer.catch(() => undefined);
-    controller.abort();
-    throw cause;
-  } finally {
-    clearTimeout(timer);
-    stopped.removeEventListener("abort", giveUp);
   }
 }

@@ -3,7 +3,7 @@
  * that it outlives us; it may hold notes, so it never passes through our own log and only its owner may read it.
  */
 import type { FileHandle } from "node:fs/promises";
-import { copyFile, mkdir, open, rename, stat, truncate } from "node:fs/promises";
+import { copyFile, mkdir, open, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
@@ -34,6 +34,21 @@ export async function rotateServerLog(folder: string, maxBytes: number = MAX_LOG
   // With the disk full there is no room for a copy; emptying the file is what helps then.
   await copyFile(path, `${path}.1`).catch(() => undefined);
   await truncate(path, 0);
+}
+
+/** Keeps what a server that is about to vanish has printed, in place of what was kept before; more than `maxBytes` of it is cut off. */
+export async function keepServerLog(folder: string, text: Readable, maxBytes: number = MAX_TAIL_BYTES): Promise<void> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of text) {
+    chunks.push(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+    while (bytes - chunks[0]!.length >= maxBytes) bytes -= chunks.shift()!.length;
+  }
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, FILE);
+  await writeFile(`${path}.new`, Buffer.concat(chunks), { mode: 0o600 });
+  await rename(`${path}.new`, path);
 }
 
 /** Of the past, at most so much is read. */

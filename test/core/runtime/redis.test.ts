@@ -107,7 +107,7 @@ suite("a Redis that stands still is given up, with every call that waits for it"
   redis.pause();
   const fromMs = performance.now();
   await t.rejects(evalsha(client, hash, 0));
-  t.ok(performance.now() - fromMs < 8_000);
+  t.ok(performance.now() - fromMs < 20_000);
   redis.resume();
   await once(client, "ready");
   t.equal(await evalsha(client, hash, 0), 1);

@@ -13,6 +13,7 @@ import { createHttpClient, type HttpAnswer, type HttpCall } from "../../../core/
 import { type AppDeps, createApp, listenOnSocket } from "../../../sidecar/app.js";
 import { createSidecarMetrics } from "../../../sidecar/metrics.js";
 import type { ModelCatalogue } from "../../../sidecar/models/catalogue.js";
+import { Presence } from "../../../sidecar/models/presence.js";
 import { createForecast } from "../../../sidecar/scheduler/forecast.js";
 import { createPermits } from "../../../sidecar/scheduler/limiter.js";
 import { createWhy } from "../../../sidecar/scheduler/why.js";
@@ -77,6 +78,7 @@ export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; conf
     store,
     blobs,
     catalogue: models.catalogue,
+    presence: new Presence({ clock: systemClock, take: models.catalogue.lease, onFree: () => {} }),
     gate: { acquire: async () => () => {} },
     cancelTraining: async () => ({ accepted: true, message: "it will stop" }),
     anticipate: () => {},

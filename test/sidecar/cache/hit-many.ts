@@ -3,7 +3,7 @@
  * Dies where it is told to.
  */
 import { configSchema } from "../../../config/schema.js";
-import { systemClock } from "../../../core/runtime/clock.js";
+import { type Clock, systemClock } from "../../../core/runtime/clock.js";
 import { armFailpoints } from "../../../core/runtime/failpoints.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import { createModelVersions } from "../../../sidecar/cache/model-versions.js";
@@ -22,10 +22,12 @@ const { store, blobs, answers } = await openTasks({ dataDir: dataDir!, bounds, l
 const models = oneModel();
 models.change({ url: infoUrl! });
 const http = createHttpClient();
+/** However busy the machine is, the model's version comes in time: without it nothing is kept and nothing hit. */
+const patient: Clock = { ...systemClock, after: (delayMs, action) => systemClock.after(delayMs * 200, action) };
 const cache = createResultCache({
   answers: { ...answers, keep: async (key, uuid) => answers.keep(key, uuid).finally(() => kept()) },
   blobs,
-  versions: createModelVersions(models.catalogue, http, systemClock),
+  versions: createModelVersions(models.catalogue, http, patient),
   settings: () => ({ enabled: true, maxAgeMs: 3_600_000 }),
   changesModel: () => false,
   clock: systemClock,

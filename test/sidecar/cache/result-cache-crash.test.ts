@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
+import { makeFolder } from "../../helpers/folder.js";
 import { openRig } from "../tasks/store-rig.js";
 
 const PROGRAM = fileURLToPath(new URL("./hit-many.js", import.meta.url));
@@ -31,7 +32,7 @@ async function startInfo(t: Test): Promise<string> {
 
 for (const [spec, ending, hits, misses] of STEPS) {
   t.test(`${spec}: each acknowledged hit is there, whole, and no file without its task`, async (t) => {
-    const dataDir = t.testdir();
+    const dataDir = makeFolder(t);
     const child = spawn(process.execPath, [PROGRAM, dataDir, await startInfo(t), spec], {
       stdio: ["ignore", "pipe", "inherit"],
     });

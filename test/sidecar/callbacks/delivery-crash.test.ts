@@ -5,6 +5,7 @@ import t from "tap";
 import { systemClock } from "../../../core/runtime/clock.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import { startDelivery } from "../../../sidecar/callbacks/delivery.js";
+import { makeFolder } from "../../helpers/folder.js";
 import { openRig, quiet } from "../tasks/store-rig.js";
 import { startReceiver } from "./receiver.js";
 
@@ -19,7 +20,7 @@ const STEPS = [
 
 for (const [spec, before] of STEPS) {
   t.test(`killed at ${spec}: the task's end is told after the next start`, async (t) => {
-    const dataDir = t.testdir();
+    const dataDir = makeFolder(t);
     const receiver = await startReceiver(t, [200]);
     const child = spawn(process.execPath, [PROGRAM, dataDir, receiver.url, spec], {
       stdio: ["ignore", "pipe", "inherit"],

@@ -8,6 +8,7 @@ import { startDelivery } from "../../../sidecar/callbacks/delivery.js";
 import { MAX_DELIVERIES } from "../../../sidecar/callbacks/retry.js";
 import { failed, sampleTask } from "../../contract/task-samples.js";
 import { fastClock, leapingClock } from "../../helpers/fast-clock.js";
+import { makeFolder } from "../../helpers/folder.js";
 import { endedTask } from "../tasks/final-tasks.js";
 import { openRig, quiet } from "../tasks/store-rig.js";
 import { startReceiver } from "./receiver.js";
@@ -160,7 +161,7 @@ t.test("a receiver that hangs holds up its own callbacks alone", async (t) => {
 });
 
 t.test("what was on its way at a stop is sent again by the next owner", async (t) => {
-  const dataDir = t.testdir();
+  const dataDir = makeFolder(t);
   const receiver = await startReceiver(t, ["hang", 200]);
   const first = await startRig(t, { dataDir });
   const { uuid } = await endedTask(first, 1, { task: { callback: receiver.url } });

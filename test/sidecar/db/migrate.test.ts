@@ -8,6 +8,7 @@ import { armFailpoints } from "../../../core/runtime/failpoints.js";
 import { MIGRATIONS_FOLDER, migrate, readMigrations } from "../../../sidecar/db/migrate.js";
 import { openForReading, openForWriting } from "../../../sidecar/db/open.js";
 import { sampleTask } from "../../contract/task-samples.js";
+import { makeFolder } from "../../helpers/folder.js";
 import { openRig } from "../tasks/store-rig.js";
 
 function copyMigrations(folder: string): void {
@@ -21,7 +22,7 @@ function open(t: { teardown(handler: () => void): void }, file: string) {
 }
 
 t.test("a new database gets everything once, is durable and private", async (t) => {
-  const file = join(t.testdir(), "deep/er/sluice.db");
+  const file = join(makeFolder(t), "deep/er/sluice.db");
   const db = open(t, file);
   t.equal(migrate(db).length, readMigrations(MIGRATIONS_FOLDER).length);
   t.same(migrate(db), []);
@@ -35,9 +36,9 @@ t.test("a new database gets everything once, is durable and private", async (t) 
 });
 
 t.test("an edited migration and a newer database stop the start with words", async (t) => {
-  const folder = t.testdir();
+  const folder = makeFolder(t);
   copyMigrations(folder);
-  const db = open(t, join(t.testdirName, "sluice.db"));
+  const db = open(t, join(folder, "sluice.db"));
   migrate(db, folder);
   const next = String(readMigrations(folder).length + 1).padStart(4, "0");
   writeFileSync(join(folder, `${next}-add-more.sql`), "-- breaking\nCREATE TABLE more (id INTEGER);\n");
@@ -65,7 +66,7 @@ t.test("a migration that fails half-way leaves the database as it was", async (t
 });
 
 t.test("processes that start at once all come up, and each migration runs once", async (t) => {
-  const file = join(t.testdir(), "sluice.db");
+  const file = join(makeFolder(t), "sluice.db");
   const program = fileURLToPath(new URL("./migrate-once.js", import.meta.url));
   const results = await Promise.all(
     Array.from({ length: 4 }, async () => {
@@ -89,7 +90,7 @@ t.test("processes that start at once all come up, and each migration runs once",
 t.test(
   "what waited before lines and turns were kept goes on in its order, and new tenants share with it",
   async (t) => {
-    const dataDir = t.testdir();
+    const dataDir = makeFolder(t);
     const folder = join(dataDir, "first");
     mkdirSync(folder);
     const first = readdirSync(MIGRATIONS_FOLDER).find((name) => name.startsWith("0001"))!;

@@ -4,7 +4,6 @@ import {
   type Applicant,
   decideAdmission,
   EVICTABLE_AFTER_MS,
-  formatBytes,
   type Resident,
 } from "../../../sidecar/models/admission.js";
 
@@ -173,14 +172,4 @@ t.test("one that was in use a moment ago is left alone, and looked at again when
   const limits = { ...FREE, budgetBytes: 2 * GIB };
   const [verdict] = decideAdmission([asks("a", 2)], [idle("b", 2, EVICTABLE_AFTER_MS - 300)], limits);
   t.match(verdict, { do: "wait", evict: [], againMs: 300 });
-});
-
-t.test("bytes are said in the unit that fits", async (t) => {
-  t.strictSame([0, 1023, 1536, 512 * 2 ** 20, 1.25 * GIB].map(formatBytes), [
-    "0 B",
-    "1023 B",
-    "1.5 KiB",
-    "512 MiB",
-    "1.3 GiB",
-  ]);
 });

@@ -69,7 +69,7 @@ t.test("a server whose command has changed is ended before the new one is starte
   const { catalogue } = await startCatalogue(t, configFor(t, "--ready-after", "1"), dataDir);
   const began = Date.now();
   await t.rejects(catalogue.ensureReady("m", 100), { code: "MODEL_NOT_READY" });
-  t.ok(Date.now() - began < 2_000, "who waits shortly is told shortly");
+  t.ok(Date.now() - began < 10_000, "who waits shortly is told shortly");
   t.equal(linesOf(join(folderOf(t), "starts")).length, 1, "the new one waits for the old one's end");
   process.kill(pid, "SIGKILL");
   t.match(await catalogue.ensureReady("m", WAIT_MS), { state: "ready" });

@@ -6,6 +6,7 @@ import { configOf } from "./support.js";
 const LABELS = { "org.cogstack.model-serve": "", "com.docker.compose.project": "cms" };
 const row = (more: Partial<ContainerRow> = {}): ContainerRow => ({
   Id: "id1",
+  Created: 1_700_000_000,
   Names: ["/linker/snomed", "/snomed"],
   Labels: LABELS,
   State: "running",
@@ -39,7 +40,7 @@ t.test("what is not running, not labelled or of another project is none", async 
     row({ Labels: { ...LABELS, "com.docker.compose.project": "dev-cms" } }),
     row({ Labels: { "org.cogstack.model-serve": "x" } }),
   ];
-  t.strictSame(describe(others), { found: [], refused: [] });
+  t.strictSame(describe(others), { found: [], managed: [], refused: [] });
 });
 
 t.test(
@@ -47,7 +48,7 @@ t.test(
   async (t) => {
     const named = (name: string) => row({ Labels: { ...LABELS, "com.docker.compose.service": name } });
     t.equal(describe([named("medcat-snomed")]).found[0]?.definition.name, "medcat-snomed");
-    t.strictSame(describe([named("../x")]), { found: [], refused: ["../x"] });
+    t.strictSame(describe([named("../x")]), { found: [], managed: [], refused: ["../x"] });
   },
 );
 
@@ -76,6 +77,55 @@ t.test("labels, project, network, port and host URL come from the configuration"
     address: null,
     problem: /not on the network 'n'/,
   });
+});
+
+t.test("containers that Sluice may stop are told apart, in any state, with what their labels say", async (t) => {
+  const gateway = "org.cogstack.model-gateway";
+  const own = (State: string, more: Record<string, string> = {}) =>
+    row({
+      State,
+      Labels: {
+        ...LABELS,
+        "com.docker.compose.service": "m",
+        "org.cogstack.model-serve.uri": "models:/m/1",
+        [`${gateway}.managed-by`]: "cmg",
+        [`${gateway}.deployment-type`]: "manual",
+        [`${gateway}.ttl`]: "86400",
+        ...more,
+      },
+    });
+  const expected = {
+    id: "id1",
+    name: "m",
+    modelUri: "models:/m/1",
+    deploymentType: "manual",
+    ttlSeconds: 86_400,
+    createdAtMs: 1_700_000_000_000,
+    state: "running",
+  };
+  t.strictSame(describe([own("running")]), { found: [], managed: [expected], refused: [] });
+  for (const state of ["paused", "exited", "created", "restarting", "dead"]) {
+    t.strictSame(describe([own(state)]).managed, [{ ...expected, state }]);
+  }
+  t.match(describe([own("running", { [`${gateway}.ttl`]: "-1" })]).managed, [{ ttlSeconds: -1 }]);
+  t.match(describe([own("running", { [`${gateway}.ttl`]: "soon" })]).managed, [{ ttlSeconds: null }]);
+  const foreign = [
+    own("running", { [`${gateway}.managed-by`]: "somebody" }),
+    own("running", { [`${gateway}.deployment-type`]: "static" }),
+    own("running", { [`${gateway}.deployment-type`]: "unheard-of" }),
+  ];
+  for (const each of foreign) t.match(describe([each]), { managed: [], found: [{ definition: { name: "m" } }] });
+  const labels = { managed_by_label: "by", managed_by_value: "us", ttl_label: "ttl" };
+  t.match(describe([own("running", { by: "us", ttl: "5" })], { labels }).managed, [{ ttlSeconds: 5 }]);
+  t.strictSame(describe([own("running")], { labels }).managed, []);
+});
+
+t.test("behind a host URL a container is named, or addressed where that is wanted", async (t) => {
+  const cms = { host_url: "http://edge/cms" };
+  const models = { deployment: { use_ip_addresses: true } };
+  t.equal(describe([row()], { cms, models }).found[0]?.definition.url, "http://edge/cms/172.18.0.4");
+  const away = row({ NetworkSettings: { Networks: {} } });
+  t.equal(describe([away], { cms, models }).found[0]?.definition.url, "http://edge/cms/snomed");
 });
 
 t.test("of two models with one name the stronger source's stays", async (t) => {

@@ -17,6 +17,7 @@ import { createCaller } from "../../../sidecar/scheduler/run.js";
 import { openTasks } from "../../../sidecar/tasks/open-tasks.js";
 import type { NewTask, TaskRow, TaskStore } from "../../../sidecar/tasks/store.js";
 import { fastClock } from "../../helpers/fast-clock.js";
+import { makeFolder } from "../../helpers/folder.js";
 import { type RunningGazetteer, startGazetteer } from "../../helpers/gazetteer.js";
 
 interface Rig {
@@ -37,7 +38,7 @@ async function startRig(
   models: Record<string, string>,
   options: { dataDir?: string; idleTimeoutMs?: number; clock?: Clock } = {},
 ): Promise<Rig> {
-  const { dataDir = t.testdir(), clock = systemClock } = options;
+  const { dataDir = makeFolder(t), clock = systemClock } = options;
   const config = configSchema.parse({
     data_dir: dataDir,
     discovery: {
@@ -243,7 +244,7 @@ t.test("what is not HTTP is named so, and not asked for again", async (t) => {
 });
 
 t.test("a task whose stored body is gone ends at once, and nothing is sent", async (t) => {
-  const dataDir = t.testdir();
+  const dataDir = makeFolder(t);
   const rig = await startRig(t, { m: server.url }, { dataDir });
   const first = await rig.submit({ misbehave: "delay=1000" });
   await rig.reached(first, "scheduled");
@@ -287,7 +288,7 @@ t.test("a training is followed to its end; a busy trainer is not an error", asyn
 });
 
 t.test("what a stop interrupts is taken up by the next start", async (t) => {
-  const dataDir = t.testdir();
+  const dataDir = makeFolder(t);
   const rig = await startRig(t, { m: server.url }, { dataDir });
   const slow = await rig.submit({ misbehave: "delay=1500" });
   const waiting = await rig.submit();

@@ -5,6 +5,7 @@ import t, { type Test } from "tap";
 import { createCaller } from "../../../sidecar/scheduler/run.js";
 import { FileBlobs } from "../../../sidecar/tasks/file-blobs.js";
 import type { StoredBody, TaskRow } from "../../../sidecar/tasks/store.js";
+import { makeFolder } from "../../helpers/folder.js";
 
 /** Beyond a second undici's own timer is the coarser one of the two that watch a body. */
 const IDLE_MS = 1_200;
@@ -14,7 +15,7 @@ async function callOnce(t: Test, answer: http.RequestListener) {
   const server = http.createServer(answer).listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   const { port } = server.address() as AddressInfo;
-  const blobs = await FileBlobs.open(t.testdir());
+  const blobs = await FileBlobs.open(makeFolder(t));
   const caller = createCaller({ blobs, connectTimeoutMs: 1_000, responseTimeoutMs: 5_000, idleTimeoutMs: IDLE_MS });
   t.teardown(async () => {
     await caller.close();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
+import { makeFolder } from "../../helpers/folder.js";
 import { openRig } from "./store-rig.js";
 
 const PROGRAM = fileURLToPath(new URL("./submit-many.js", import.meta.url));
@@ -56,7 +57,7 @@ async function checkAfterCrash(t: Test, dataDir: string, acknowledged: Set<strin
 t.test(
   "killed in the middle of 1,000 submissions: what was acknowledged is there, whole, and nothing else lies about",
   async (t) => {
-    const dataDir = t.testdir();
+    const dataDir = makeFolder(t);
     const child = spawn(process.execPath, [PROGRAM, dataDir, String(TASKS)], { stdio: ["ignore", "pipe", "inherit"] });
     const acknowledged = await acknowledgedBefore(t, child, (count) => {
       if (count === 300) child.kill("SIGKILL");
@@ -77,7 +78,7 @@ const STEPS = [
 ];
 for (const spec of STEPS) {
   t.test(`killed at ${spec}: nothing acknowledged is lost`, async (t) => {
-    const dataDir = t.testdir();
+    const dataDir = makeFolder(t);
     const child = spawn(process.execPath, [PROGRAM, dataDir, "200", spec], { stdio: ["ignore", "pipe", "inherit"] });
     const acknowledged = await acknowledgedBefore(t, child, () => {});
     await checkAfterCrash(t, dataDir, acknowledged);

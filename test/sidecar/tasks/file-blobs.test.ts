@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import { armFailpoints } from "../../../core/runtime/failpoints.js";
 import { FileBlobs } from "../../../sidecar/tasks/file-blobs.js";
+import { makeFolder } from "../../helpers/folder.js";
 
 const LIMITS = { maxBytes: 1e9, idleTimeoutMs: 5_000 };
 
@@ -22,7 +23,7 @@ async function bytesOf(stream: NodeJS.ReadableStream): Promise<Buffer> {
 const filesIn = (dir: string) => ["payloads", "results"].flatMap((folder) => readdirSync(join(dir, folder)));
 
 t.test("small bodies stay inline and touch no disk, large ones become files", async (t) => {
-  const dir = t.testdir();
+  const dir = makeFolder(t);
   const blobs = await FileBlobs.open(dir);
   const exact = Buffer.alloc(65_536, 1);
   const small = await blobs.write("payload", chunks(exact.subarray(0, 9), exact.subarray(9)), LIMITS);
@@ -45,7 +46,7 @@ t.test("small bodies stay inline and touch no disk, large ones become files", as
 });
 
 t.test("a damaged, cut or missing file is reported and never served", async (t) => {
-  const dir = t.testdir();
+  const dir = makeFolder(t);
   const blobs = await FileBlobs.open(dir);
   const body = await blobs.write("result", chunks(Buffer.alloc(100_000, 3)), LIMITS);
   if (body.kind !== "blob") throw new Error("it should be a blob");
@@ -65,7 +66,7 @@ t.test("a damaged, cut or missing file is reported and never served", async (t) 
 });
 
 t.test("what is too large, stalls or breaks off leaves nothing behind", async (t) => {
-  const dir = t.testdir();
+  const dir = makeFolder(t);
   const blobs = await FileBlobs.open(dir);
   const big = Buffer.alloc(70_000, 4);
   await t.rejects(blobs.write("payload", chunks(big, big), { ...LIMITS, maxBytes: 100_000 }), {
@@ -86,7 +87,7 @@ t.test("what is too large, stalls or breaks off leaves nothing behind", async (t
 
 t.test("a full disk at any durable step is told, leaves nothing, and the next write works", async (t) => {
   t.teardown(() => armFailpoints(null));
-  const dir = t.testdir();
+  const dir = makeFolder(t);
   const blobs = await FileBlobs.open(dir);
   const steps = ["before_create", "before_write", "before_sync", "before_rename", "after_rename", "after_sync"];
   for (const step of steps) {
@@ -98,7 +99,7 @@ t.test("a full disk at any durable step is told, leaves nothing, and the next wr
 });
 
 t.test("the sweep takes what no row names and leaves the rest", async (t) => {
-  const dir = t.testdir();
+  const dir = makeFolder(t);
   const blobs = await FileBlobs.open(dir);
   const kept = await blobs.write("payload", chunks(Buffer.alloc(80_000)), LIMITS);
   const orphan = await blobs.write("result", chunks(Buffer.alloc(80_000)), LIMITS);
@@ -111,7 +112,7 @@ t.test("the sweep takes what no row names and leaves the rest", async (t) => {
 });
 
 t.test("a gibibyte goes in and out in flat memory", async (t) => {
-  const child = spawn(process.execPath, [fileURLToPath(new URL("./big-blob.js", import.meta.url)), t.testdir()], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL("./big-blob.js", import.meta.url)), makeFolder(t)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const output = bytesOf(child.stdout);
@@ -123,7 +124,7 @@ t.test("a gibibyte goes in and out in flat memory", async (t) => {
 });
 
 t.test("a disk that fails is named as one, at every step", async (t) => {
-  const dir = t.testdir();
+  const dir = makeFolder(t);
   const blobs = await FileBlobs.open(dir);
   t.teardown(() => armFailpoints(null));
   for (const step of ["blob.before_create", "blob.before_write", "blob.before_sync", "blob.after_sync"]) {

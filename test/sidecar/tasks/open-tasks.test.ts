@@ -3,6 +3,7 @@ import { join } from "node:path";
 import t from "tap";
 import { createLogger } from "../../../core/runtime/logger.js";
 import { openTasks } from "../../../sidecar/tasks/open-tasks.js";
+import { makeFolder } from "../../helpers/folder.js";
 
 const logger = createLogger({ level: "silent", format: "json", process: "test" });
 const bounds = () => ({ maxTasks: 10, maxBytes: 1e9 });
@@ -12,7 +13,7 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 }
 
 t.test("a database that is gone is reported, and takes no stored body with it", async (t) => {
-  const dataDir = t.testdir();
+  const dataDir = makeFolder(t);
   const first = await openTasks({ dataDir, bounds, logger });
   await first.blobs.write("result", once(Buffer.alloc(100_000)), { maxBytes: 1e9, idleTimeoutMs: 5_000 });
   await first.store.close();

@@ -4,6 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { makeFolder } from "../../helpers/folder.js";
 import { openRig } from "./store-rig.js";
 
 const PROGRAM = fileURLToPath(new URL("./remove-many.js", import.meta.url));
@@ -16,7 +17,7 @@ const STEPS = [
 ];
 for (const spec of STEPS) {
   t.test(`killed at ${spec}: every task is there whole, or gone with its file`, async (t) => {
-    const dataDir = t.testdir();
+    const dataDir = makeFolder(t);
     const child = spawn(process.execPath, [PROGRAM, dataDir, spec], { stdio: ["ignore", "pipe", "inherit"] });
     let said = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -8,6 +8,7 @@ import { createReserve } from "../../../sidecar/tasks/reserve.js";
 import { type RetentionOptions, removeDue, startRetention } from "../../../sidecar/tasks/retention.js";
 import { mayGo, removalLimits } from "../../../sidecar/tasks/retention-rules.js";
 import { sampleTask } from "../../contract/task-samples.js";
+import { makeFolder } from "../../helpers/folder.js";
 import { endedTask } from "./final-tasks.js";
 import { openRig, quiet } from "./store-rig.js";
 
@@ -177,7 +178,7 @@ t.test("a look that is told to stop ends with its batch, and so does the owner",
 for (const place of ["retention.before_commit", "writer.before_commit"]) {
   t.test(`a disk that fails at ${place} costs nothing: the next look removes what this one could not`, async (t) => {
     t.teardown(() => armFailpoints(null));
-    const dataDir = t.testdir();
+    const dataDir = makeFolder(t);
     const filled = await openRig(t, { dataDir });
     for (let i = 0; i < 3; i++) await endedTask(filled, i + 1, { resultBytes: 100_000 });
     await filled.store.close();

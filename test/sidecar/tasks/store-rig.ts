@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Test } from "tap";
 import { createLogger } from "../../../core/runtime/logger.js";
 import { openTasks } from "../../../sidecar/tasks/open-tasks.js";
+import { makeFolder } from "../../helpers/folder.js";
 
 export const quiet = createLogger({ level: "silent", format: "json", process: "test" });
 
@@ -10,7 +11,7 @@ export async function openRig(
   t: Test,
   options: { dataDir?: string; bounds?: { maxTasks: number; maxBytes: number }; onDeath?: (error: Error) => void } = {},
 ) {
-  const dataDir = options.dataDir ?? t.testdir();
+  const dataDir = options.dataDir ?? makeFolder(t);
   const bounds = options.bounds ?? { maxTasks: 1_000_000, maxBytes: 2 ** 40 };
   const opened = await openTasks({
     dataDir,

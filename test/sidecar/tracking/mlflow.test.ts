@@ -73,10 +73,8 @@ t.test("however it misbehaves it is away, is left in peace, and is asked again w
     fake.misbehaviour = misbehaviour;
     t.equal(await mlflow.getRun("r"), "away", String(misbehaviour));
     const askedBefore = fake.asked.length;
-    const startedMs = performance.now();
     t.equal(await mlflow.getRun("r"), "away");
-    t.ok(performance.now() - startedMs < 40, "at once, without asking");
-    t.equal(fake.asked.length, askedBefore);
+    t.equal(fake.asked.length, askedBefore, "without asking");
     fake.misbehaviour = null;
     t.match(await untilBack(() => mlflow.getRun("r")), { runId: "r" });
   }

@@ -1,0 +1,60 @@
+/** What a container's present state means to the model it belongs to. Pure. */
+import type { Config } from "../../../config/schema.js";
+import { PROJECT_LABEL, SERVICE_LABEL } from "../discovery/containers.js";
+import type { ContainerDetails } from "../docker-client.js";
+import type { ManagedModel } from "../managed-model.js";
+import { formatMemory } from "./limits.js";
+
+/** A container that was made so lately may be about to be started by whoever made it. */
+const FRESH_MS = 30_000;
+
+/** Whether Sluice may stop it: it carries our labels, and this model's name. */
+export function isOurs(details: ContainerDetails, name: string, config: Config): boolean {
+  const { Labels } = details.Config;
+  const project = config.discovery.docker.project ?? config.cms.project_name;
+  return (
+    Labels[config.labels.managed_by_label] === config.labels.managed_by_value &&
+    Labels[PROJECT_LABEL] === project &&
+    Labels[SERVICE_LABEL] === name
+  );
+}
+
+/** Whether it serves what the model's definition names. Limits and image count from the next start. */
+export function isMatching(details: ContainerDetails, model: ManagedModel, config: Config): boolean {
+  return details.Config.Labels[config.labels.cms_model_uri_label] === (model.modelUri ?? "");
+}
+
+/** Made and not yet started: by a start that is under way elsewhere, or by one that a crash cut off. */
+export function isAboutToStart({ State, Created }: ContainerDetails, now: number): boolean {
+  return State.Status === "created" && Math.abs(now - Date.parse(Created)) < FRESH_MS;
+}
+
+export interface EndHints {
+  /** The daemon was not there when it ended. */
+  readonly wasAway: boolean;
+  /** Somebody used `docker kill` or `docker stop`; null: the daemon does not know any more. */
+  readonly wasKilledByHand: boolean | null;
+  /** Something in it ran out of memory, as the daemon's events say. */
+  readonly wasOutOfMemory: boolean;
+}
+
+const SIGNALS: Readonly<Record<number, string>> = {
+  130: "SIGINT",
+  134: "SIGABRT",
+  137: "SIGKILL",
+  139: "SIGSEGV",
+  143: "SIGTERM",
+};
+
+/** A predicate for "the model server …", fit for a caller. */
+export function describeEnd({ State, HostConfig }: ContainerDetails, hints: EndHints): string {
+  const limit = HostConfig.Memory > 0 ? ` (limit ${formatMemory(HostConfig.Memory)})` : "";
+  if (State.OOMKilled || hints.wasOutOfMemory) return `ran out of memory${limit}`;
+  const signal = SIGNALS[State.ExitCode];
+  if (hints.wasKilledByHand === true) return `was stopped by an operator (${signal ?? `code ${State.ExitCode}`})`;
+  if (hints.wasAway) return `ended while the Docker daemon was away (code ${State.ExitCode})`;
+  if (signal === undefined) return `exited with code ${State.ExitCode}`;
+  // The kernel kills for want of memory on the whole machine without telling anybody.
+  const why = signal === "SIGKILL" ? ", by somebody or for want of memory on its machine" : "";
+  return `was killed by ${signal}${why}`;
+}

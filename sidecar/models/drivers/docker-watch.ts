@@ -1,0 +1,91 @@
+/**
+ * Sees the end of one container's run. Waits at the daemon, and looks for itself every now and then and after every time the daemon
+ * was away: what counts is always what the container's state says.
+ */
+import type { Config } from "../../../config/schema.js";
+import type { Clock } from "../../../core/runtime/clock.js";
+import { addressOn, networkOf } from "../discovery/containers.js";
+import type { ContainerDetails, DockerClient } from "../docker-client.js";
+import { describeEnd, type EndHints } from "./container-state.js";
+import type { ExitListener } from "./driver.js";
+
+const LOOK_MS = 15_000;
+const FIRST_RETRY_MS = 250;
+const SLOWEST_RETRY_MS = 10_000;
+
+export interface WatchOptions {
+  readonly docker: DockerClient;
+  readonly config: Config;
+  readonly clock: Clock;
+  /** As its run began. */
+  readonly details: ContainerDetails;
+  /** Called once. */
+  readonly onExit: ExitListener;
+}
+
+export class ContainerWatch {
+  readonly #options: WatchOptions;
+  readonly #over = new AbortController();
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    void this.#watch();
+  }
+
+  get id(): string {
+    return this.#options.details.Id;
+  }
+
+  get isOver(): boolean {
+    return this.#over.signal.aborted;
+  }
+
+  /** The run has ended, as far as its model is concerned. */
+  end(cause: string): void {
+    if (this.isOver) return;
+    this.#over.abort();
+    this.#options.onExit(cause);
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#over;
+    const { docker, clock } = this.#options;
+    let pauseMs = FIRST_RETRY_MS;
+    let wasAway = false;
+    while (!signal.aborted) {
+      try {
+        const cause = await this.#look(wasAway);
+        if (cause !== null) return this.end(cause);
+        [pauseMs, wasAway] = [FIRST_RETRY_MS, false];
+        await docker.waitForEnd(this.id, LOOK_MS, signal);
+      } catch {
+        wasAway = true;
+        await clock.sleep(pauseMs, signal);
+        pauseMs = Math.min(pauseMs * 2, SLOWEST_RETRY_MS);
+      }
+    }
+  }
+
+  /** Why the run is over, or null while it goes on. */
+  async #look(wasAway: boolean): Promise<string | null> {
+    const { docker, config, details: before } = this.#options;
+    const details = await docker.inspect(this.id, this.#over.signal);
+    if (details === null) return "was removed by an operator";
+    if (!details.State.Running) return describeEnd(details, await this.#hints(details, wasAway));
+    if (details.State.StartedAt !== before.State.StartedAt) return "was started anew by an operator";
+    const network = networkOf(config);
+    const [was, is] = [before, details].map((each) => addressOn(network, each.NetworkSettings.Networks));
+    return was === is ? null : `is no longer at its address on the network '${network}'`;
+  }
+
+  /** Best effort: the daemon forgets its events when it ends, and keeps a few hundred of them. */
+  async #hints(details: ContainerDetails, wasAway: boolean): Promise<EndHints> {
+    const { docker, clock } = this.#options;
+    const since = Math.floor(Date.parse(details.State.StartedAt) / 1_000);
+    const until = Math.ceil(clock.now() / 1_000) + 1;
+    const events = await docker.pastEvents(details.Id, since, until).catch(() => null);
+    const has = (action: string) => events?.some(({ Action }) => Action === action) ?? false;
+    const isKnown = events?.some(({ Action }) => Action === "die") ?? false;
+    return { wasAway, wasKilledByHand: isKnown ? has("kill") : null, wasOutOfMemory: has("oom") };
+  }
+}

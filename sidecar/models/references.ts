@@ -1,0 +1,119 @@
+/**
+ * A model's reference: a URI, or the run that made the model (reference cmg-api 3.4). A run is resolved by MLflow, where also a URI
+ * may be looked up before it is believed. Nothing is cached here: who deploys wants to know how it is now.
+ */
+import { SluiceError } from "../../core/contract/errors.js";
+import { RETRY_AFTER_MS } from "../tracking/circuit.js";
+import type { Asked, Mlflow } from "../tracking/mlflow.js";
+import type { Artifact, MlflowModels } from "../tracking/mlflow-models.js";
+import { type ModelLocation, readModelUri } from "../tracking/model-uri.js";
+import { shown } from "./model-name.js";
+
+export interface Reference {
+  readonly modelUri: string | null;
+  /** A run's id. */
+  readonly trackingId: string | null;
+}
+
+export interface References {
+  /**
+   * The URI that a reference means: its own, trimmed, else its run's.
+   * @param mustBeKnown a URI that MLflow does not know is refused
+   * @throws REFERENCE_MISSING, REFERENCE_UNKNOWN, TRACKING_UNAVAILABLE, INVALID_PARAMETER
+   */
+  resolve(reference: Reference, mustBeKnown: boolean): Promise<string>;
+}
+
+/** Longest id of a run that MLflow is asked for. */
+const LONGEST_RUN_ID = 256;
+
+/** @param mlflow null where `tracking.uri` cannot be asked over HTTP */
+export function createReferences(mlflow: Mlflow | null): References {
+  async function uriOfRun(runId: string): Promise<string> {
+    if (mlflow === null) throw notAsked(`run '${shown(runId)}'`);
+    const run = runId.length > LONGEST_RUN_ID ? "unknown" : present(await mlflow.getRun(runId));
+    if (run === "unknown") throw unknown(`MLflow does not know a run '${shown(runId)}'`);
+    const tagged = run.tags["training.output.model_uri"]?.trim();
+    if (tagged !== undefined && tagged !== "") return tagged;
+    const artifacts = present(await mlflow.models.artifacts(runId, null));
+    const folder = artifacts === "unknown" ? null : modelFolder(artifacts);
+    if (folder !== null) return `runs:/${runId}/${folder}`;
+    throw unknown(
+      `run '${shown(runId)}' does not say which model it made: it has neither a tag training.output.model_uri nor exactly one folder of a model`,
+    );
+  }
+
+  async function check(uri: string): Promise<void> {
+    const location = readModelUri(uri);
+    // Another store's URI may hold a key: it is not repeated.
+    if (location === null) {
+      throw unknown("model_uri cannot be checked: MLflow is asked about runs:/, models:/ and mlflow-artifacts:/ alone");
+    }
+    if (mlflow === null) throw notAsked(`model_uri '${shown(uri)}'`);
+    if (!(await isThere(mlflow.models, location))) throw unknown(`MLflow does not know model_uri '${shown(uri)}'`);
+  }
+
+  return {
+    async resolve(reference, mustBeKnown) {
+      const { modelUri, trackingId } = reference;
+      const uri = modelUri === null || modelUri === "" ? null : checkText(modelUri);
+      if (uri === null && (trackingId ?? "") === "") {
+        throw new SluiceError(
+          "REFERENCE_MISSING",
+          "a model_uri or a tracking_id is required: model_uri is required without a tracking_id",
+        );
+      }
+      const resolved = uri ?? (await uriOfRun(trackingId!));
+      if (mustBeKnown) await check(resolved);
+      return resolved;
+    },
+  };
+}
+
+/** @throws REFERENCE_MISSING, INVALID_PARAMETER */
+function checkText(modelUri: string): string {
+  const uri = modelUri.trim();
+  if (uri === "") throw new SluiceError("REFERENCE_MISSING", "Model URI cannot be empty");
+  // No program takes an argument that holds one.
+  if (uri.includes("\0")) throw new SluiceError("INVALID_PARAMETER", "model_uri must not hold a NUL character");
+  return uri;
+}
+
+/** The folder of a run's root that holds its model: `model`, else the only one whose name holds that word. Pure. */
+export function modelFolder(artifacts: readonly Artifact[]): string | null {
+  const folders = artifacts.filter(({ isFolder }) => isFolder).map(({ path }) => path);
+  if (folders.includes("model")) return "model";
+  const found = folders.filter((path) => path.includes("model"));
+  return found.length === 1 ? found[0]! : null;
+}
+
+async function isThere(models: MlflowModels, location: ModelLocation): Promise<boolean> {
+  if (location.kind === "run") {
+    const inside = present(await models.artifacts(location.runId, location.path));
+    return inside !== "unknown" && inside.length > 0;
+  }
+  if (location.kind === "artifact") return present(await models.fileAt(location.path)) !== "unknown";
+  return present(await models.version(location)) !== "unknown";
+}
+
+/** @throws TRACKING_UNAVAILABLE */
+function present<Value>(answer: Asked<Value>): Value | "unknown" {
+  if (answer !== "away") return answer as Value | "unknown";
+  throw new SluiceError("TRACKING_UNAVAILABLE", "MLflow cannot be asked now, so the reference cannot be looked up", {
+    retryAfterMs: RETRY_AFTER_MS,
+  });
+}
+
+function unknown(message: string): SluiceError {
+  return new SluiceError("REFERENCE_UNKNOWN", message);
+}
+
+function notAsked(what: string): SluiceError {
+  return new SluiceError(
+    "REFERENCE_UNKNOWN",
+    `${what} cannot be looked up: tracking.uri is no http:// or https:// URL`,
+    {
+      hint: "Name a model_uri, or have an operator set tracking.uri to MLflow's server.",
+    },
+  );
+}

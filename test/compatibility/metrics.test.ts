@@ -1,0 +1,5 @@
+import t from "tap";
+import { METRICS } from "./metrics.js";
+import { holdTable } from "./table.js";
+
+await holdTable(t, METRICS);

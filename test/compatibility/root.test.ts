@@ -1,0 +1,5 @@
+import t from "tap";
+import { ROOT } from "./root.js";
+import { holdTable } from "./table.js";
+
+await holdTable(t, ROOT);
