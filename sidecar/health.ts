@@ -1,5 +1,7 @@
 /** Whether the parts do their work, found out by making them do some. Answers in time even when a disk hangs. */
 
+import { awake, settledWithin } from "../core/runtime/within.js";
+
 /** Resolves when the part works, rejects when it does not. */
 export type HealthCheck = () => Promise<unknown>;
 
@@ -46,16 +48,6 @@ function createAsker(check: HealthCheck): () => Promise<Verdict> {
     void mine.then(() => {
       if (running === mine) running = null;
     });
-    return withinTime(mine);
+    return settledWithin(awake, CHECK_TIMEOUT_MS, mine, () => "unhealthy" as const);
   };
-}
-
-function withinTime(verdict: Promise<Verdict>): Promise<Verdict> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve("unhealthy"), CHECK_TIMEOUT_MS);
-    void verdict.then((value) => {
-      clearTimeout(timer);
-      resolve(value);
-    });
-  });
 }

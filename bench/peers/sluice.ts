@@ -20,8 +20,10 @@ export interface SluicePeer extends Peer {
 
 export interface SluiceOptions {
   readonly workers: number;
-  /** The one model, `bench`. */
-  readonly upstreamPort: number;
+  /** The one model, `bench`; not where `settings` name the models. */
+  readonly upstreamPort?: number;
+  /** Sections of the configuration in place of the benchmark's own. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** Calls at a time on the heavy path. */
   readonly concurrency?: number;
   /** Where the data folder is made. */
@@ -51,6 +53,7 @@ export async function startSluice(options: SluiceOptions): Promise<SluicePeer> {
     scheduler: { max_concurrent_tasks: concurrency },
     registry: { port: 0 },
     log: { level: "warn" },
+    ...options.settings,
   };
   // YAML reads JSON.
   writeFileSync(join(home, "sluice.yaml"), JSON.stringify(config));

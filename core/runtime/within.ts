@@ -23,6 +23,33 @@ export async function within<Value>(
   }
 }
 
+/** The system's time for {@link settledWithin} where no clock is handed in: while somebody waits, the process stays. */
+export const awake: Pick<Clock, "after"> = {
+  after(delayMs, action) {
+    const timer = setTimeout(action, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Waits for a promise no longer than this, then for what `late` gives or throws; the promise itself goes on. */
+export function settledWithin<Value, Late>(
+  clock: Pick<Clock, "after">,
+  timeoutMs: number,
+  promise: Promise<Value>,
+  late: () => Late,
+): Promise<Value | Late> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(timeoutMs, () => {
+      try {
+        resolve(late());
+      } catch (cause) {
+        reject(cause);
+      }
+    });
+    promise.then(resolve, reject).finally(cancel);
+  });
+}
+
 function timeoutError(timeoutMs: number): Error {
   return Object.assign(new Error(`no answer within ${timeoutMs} ms`), { code: "TIMEOUT" });
 }

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import type { ModelEntry } from "../../core/contract/models.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { HttpClient } from "../../core/runtime/http.js";
+import { settledWithin } from "../../core/runtime/within.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import { fetchInfoText } from "../models/info.js";
 
@@ -61,14 +62,14 @@ export function createModelVersions(catalogue: ModelCatalogue, http: HttpClient,
       const known = asked.get(model);
       const isFresh = known !== undefined && known.url === entry.url && known.expiresAt > clock.elapsed();
       const question = isFresh ? known : ask(model, entry.url);
-      const info = await within(question.info, waitMs, clock);
+      const info = await settledWithin(clock, waitMs, question.info, () => null);
       // Forgotten meanwhile: what was answered may be of the version before.
       return info === null || asked.get(model) !== question ? null : versionOf(entry, info);
     },
     async confirmed(model, waitMs) {
       const entry = catalogue.get(model);
       if (entry?.state !== "ready" || entry.url === null) return null;
-      const info = await within(infoHash(http, entry.url), waitMs, clock);
+      const info = await settledWithin(clock, waitMs, infoHash(http, entry.url), () => null);
       return info === null ? null : versionOf(entry, info);
     },
     forget(model) {
@@ -87,11 +88,4 @@ export function versionOf(entry: Pick<ModelEntry, "name" | "source" | "url" | "m
   const { name, source, url, modelUri } = entry;
   const identity = JSON.stringify([name, source, source === "process" ? null : url, modelUri, info]);
   return createHash("sha256").update(identity).digest("hex");
-}
-
-function within<Value>(promise: Promise<Value>, waitMs: number, clock: Clock): Promise<Value | null> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.after(waitMs, () => resolve(null));
-    promise.then(resolve, reject).finally(cancel);
-  });
 }

@@ -121,8 +121,9 @@ export interface Step {
   readonly actions: readonly LifeAction[];
 }
 
-const FIRST_PROBE_MS = 100;
-const SLOWEST_PROBE_MS = 1_000;
+const FIRST_PROBE_MS = 50;
+/** A request that waits for a start meets a ready server at most about so much late. */
+const SLOWEST_PROBE_MS = 100;
 const FIRST_RETRY_MS = 500;
 const SLOWEST_RETRY_MS = 10_000;
 

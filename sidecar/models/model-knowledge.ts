@@ -5,7 +5,8 @@ import type { Clock } from "../../core/runtime/clock.js";
 import { within } from "../../core/runtime/within.js";
 import type { Asked, Mlflow } from "../tracking/mlflow.js";
 import type { ModelFile } from "../tracking/model-file.js";
-import { type ModelLocation, readModelUri, runOfArtifact } from "../tracking/model-uri.js";
+import { type ModelLocation, readModelUri } from "../tracking/model-uri.js";
+import { locateRun } from "./located-run.js";
 
 /** Neither rejects, neither takes longer than {@link LONGEST_MS}; null where MLflow does not know the URI, or is away. */
 export interface ModelKnowledge {
@@ -60,9 +61,8 @@ async function askTracking(
   signal: AbortSignal,
 ): Promise<ModelTracking | null> {
   const { models } = mlflow;
-  if (location.kind === "artifact") return trackingOf(orNull(await models.fileAt(location.path, signal)), "");
-  if (location.kind === "run") {
-    const run = orNull(await mlflow.getRun(location.runId, signal));
+  if (location.kind === "run" || location.kind === "store") {
+    const run = orNull(await locateRun(mlflow, location, signal));
     return run === null ? null : trackingOf(orNull(await models.fileOfRun(run, location.path, signal)), run.runId);
   }
   const version = orNull(await models.version(location, signal));
@@ -70,12 +70,12 @@ async function askTracking(
 }
 
 /** @throws the signal's reason */
-async function askType({ models }: Mlflow, location: ModelLocation, signal: AbortSignal): Promise<string | null> {
-  let runId: string | null;
-  if (location.kind === "run") runId = location.runId;
-  else if (location.kind === "artifact") runId = runOfArtifact(location.path);
-  else runId = orNull(await models.version(location, signal))?.runId ?? null;
-  if (runId === null || runId === "") return null;
+async function askType(mlflow: Mlflow, location: ModelLocation, signal: AbortSignal): Promise<string | null> {
+  const { models } = mlflow;
+  const isAmongArtifacts = location.kind === "run" || location.kind === "store";
+  const from = isAmongArtifacts ? await locateRun(mlflow, location, signal) : await models.version(location, signal);
+  const runId = orNull<{ readonly runId: string }>(from)?.runId ?? "";
+  if (runId === "") return null;
   const [first] = orNull(await models.versionsOfRun(runId, signal)) ?? [];
   return first?.tags.model_type ?? null;
 }

@@ -5,8 +5,9 @@
 import { SluiceError } from "../../core/contract/errors.js";
 import { RETRY_AFTER_MS } from "../tracking/circuit.js";
 import type { Asked, Mlflow } from "../tracking/mlflow.js";
-import type { Artifact, MlflowModels } from "../tracking/mlflow-models.js";
+import type { Artifact } from "../tracking/mlflow-models.js";
 import { type ModelLocation, readModelUri } from "../tracking/model-uri.js";
+import { locateRun } from "./located-run.js";
 import { shown } from "./model-name.js";
 
 export interface Reference {
@@ -46,11 +47,14 @@ export function createReferences(mlflow: Mlflow | null): References {
   async function check(uri: string): Promise<void> {
     const location = readModelUri(uri);
     // Another store's URI may hold a key: it is not repeated.
+    const what = /^(runs|models):/.test(uri) ? `model_uri '${shown(uri)}'` : "this model_uri";
     if (location === null) {
-      throw unknown("model_uri cannot be checked: MLflow is asked about runs:/, models:/ and mlflow-artifacts:/ alone");
+      throw unknown(
+        `${what} cannot be checked: it is neither runs:/ nor models:/, nor a folder among a run's artifacts`,
+      );
     }
-    if (mlflow === null) throw notAsked(`model_uri '${shown(uri)}'`);
-    if (!(await isThere(mlflow.models, location))) throw unknown(`MLflow does not know model_uri '${shown(uri)}'`);
+    if (mlflow === null) throw notAsked(what);
+    if (!(await isThere(mlflow, location))) throw unknown(`MLflow does not know ${what}`);
   }
 
   return {
@@ -87,13 +91,13 @@ export function modelFolder(artifacts: readonly Artifact[]): string | null {
   return found.length === 1 ? found[0]! : null;
 }
 
-async function isThere(models: MlflowModels, location: ModelLocation): Promise<boolean> {
-  if (location.kind === "run") {
-    const inside = present(await models.artifacts(location.runId, location.path));
-    return inside !== "unknown" && inside.length > 0;
+async function isThere(mlflow: Mlflow, location: ModelLocation): Promise<boolean> {
+  if (location.kind !== "run" && location.kind !== "store") {
+    return present(await mlflow.models.version(location)) !== "unknown";
   }
-  if (location.kind === "artifact") return present(await models.fileAt(location.path)) !== "unknown";
-  return present(await models.version(location)) !== "unknown";
+  if (present(await locateRun(mlflow, location)) === "unknown") return false;
+  const inside = present(await mlflow.models.artifacts(location.runId, location.path));
+  return inside !== "unknown" && inside.length > 0;
 }
 
 /** @throws TRACKING_UNAVAILABLE */

@@ -43,6 +43,7 @@ export class Starts {
   readonly #evicting = new Set<string>();
   #cancelTimer: () => void = () => {};
   #isLooking = false;
+  #isClosed = false;
 
   constructor(options: StartsOptions) {
     this.#options = options;
@@ -51,6 +52,7 @@ export class Starts {
   /** Resolves when the model may start. @throws MODEL_START_FAILED when the signal aborts, {@link StartRefused} when it can never fit */
   async admit(name: string, needBytes: number, signal: AbortSignal): Promise<void> {
     if (this.#admitted.has(name)) return;
+    if (this.#isClosed) throw new StartRefused("Sluice is stopping");
     if (signal.aborted) throw startFailure("its start was called off");
     await new Promise<void>((resolve, reject) => {
       const onAbort = () => this.#settle(name, () => reject(startFailure("its start was called off")));
@@ -149,10 +151,11 @@ export class Starts {
     act();
   }
 
-  /** Refuses whoever waits. */
+  /** Refuses whoever waits, and whoever comes. */
   close(): void {
+    this.#isClosed = true;
     this.#cancelTimer();
     for (const [name, { refuse }] of this.#waiting)
-      this.#settle(name, () => refuse(startFailure("Sluice is stopping")));
+      this.#settle(name, () => refuse(new StartRefused("Sluice is stopping")));
   }
 }

@@ -14,7 +14,7 @@ import { type CancelAnswer, createCancellations } from "./cancel-training.js";
 import { isTraining } from "./decide.js";
 import type { Permit } from "./limiter.js";
 import {
-  DAMAGED_PAYLOAD,
+  DAMAGED_REQUEST,
   failedOutcome,
   outcomeOf,
   readBusy,
@@ -133,12 +133,12 @@ export function createAttempts(options: AttemptsOptions): Attempts {
         return null;
       }
       if (asSluiceError(cause).code !== "RESULT_DAMAGED") throw cause;
-      // The body that was to be sent. Nothing was sent, and no later attempt finds it whole.
+      // The body or the headers that were to be sent. Nothing was sent, and no later attempt finds them whole.
       logger.error(
         { taskId: task.uuid, model: task.model, code: "RESULT_DAMAGED", err: cause },
-        "a payload is damaged",
+        "a stored request is damaged",
       );
-      await settler.finish(task, failedOutcome("internal", DAMAGED_PAYLOAD, null, clock.now()), signal);
+      await settler.finish(task, failedOutcome("internal", DAMAGED_REQUEST, null, clock.now()), signal);
       return null;
     }
   }

@@ -117,8 +117,22 @@ export function isTraining(task: string): boolean {
   return Object.hasOwn(TASK_TYPES, task) && TASK_TYPES[task]!.tracked;
 }
 
-/** Classes all of whose routes are trainings: their tasks hold a model's training slot instead of an inference slot. */
-export function trainingClasses(routes: RouteTable): Set<string> {
+/** What {@link trainingClasses} found, as long as its table is in use: it is asked for every permit and every claim. */
+const knownTrainings = new WeakMap<RouteTable, ReadonlySet<string>>();
+
+/**
+ * Classes all of whose routes are trainings: their tasks hold a model's training slot instead of an inference slot.
+ * @param routes never changed; a new configuration brings a new table
+ */
+export function trainingClasses(routes: RouteTable): ReadonlySet<string> {
+  const known = knownTrainings.get(routes);
+  if (known !== undefined) return known;
+  const found = findTrainings(routes);
+  knownTrainings.set(routes, found);
+  return found;
+}
+
+function findTrainings(routes: RouteTable): Set<string> {
   const training = new Set<string>();
   const other = new Set<string>(["interactive"]);
   for (const [pattern, rule] of Object.entries(routes)) {

@@ -73,7 +73,7 @@ export function retryAfterOf(answer: TaskAnswer): number | null {
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : null;
 }
 
-export const DAMAGED_PAYLOAD = "the request's stored body is missing or damaged; it was not sent. Submit it again";
+export const DAMAGED_REQUEST = "what is stored of the request is missing or damaged; it was not sent. Submit it again";
 
 const FAILURE_TEXT: Readonly<Record<CallFailure, string>> = {
   refused: "could not be reached",

@@ -55,6 +55,7 @@ export function createCaller(options: CallerOptions): Caller {
   return {
     async call(task, payload, baseUrl, signal) {
       const startedAt = performance.now();
+      if (task.headers === null) throw new SluiceError("RESULT_DAMAGED", "the request's stored headers cannot be read");
       const body = task.method === "GET" ? null : await openPayload(options.blobs, payload);
       const exchange = new Exchange(signal);
       try {
@@ -63,7 +64,7 @@ export function createCaller(options: CallerOptions): Caller {
           {
             ...below(baseUrl, upstreamPath(task)),
             method: task.method as Dispatcher.HttpMethod,
-            headers: upstreamHeaders(task, body === null ? null : payload),
+            headers: upstreamHeaders(task.headers, body === null ? null : payload),
             body,
           },
           exchange,
@@ -233,9 +234,9 @@ function isTrackingId(parameter: string): boolean {
 
 const REPLACED = new Set(["content-length", "transfer-encoding", "host", "connection", "expect", "keep-alive"]);
 
-function upstreamHeaders(task: TaskRow, payload: StoredBody | null): string[] {
+function upstreamHeaders(received: RawHeaders, payload: StoredBody | null): string[] {
   const headers: string[] = [];
-  for (const [name, value] of fieldsOf(task.headers)) {
+  for (const [name, value] of fieldsOf(received)) {
     if (!REPLACED.has(name.toLowerCase())) headers.push(name, value);
     else if (name.toLowerCase() === "host") headers.unshift(name, value);
   }
@@ -245,5 +246,5 @@ function upstreamHeaders(task: TaskRow, payload: StoredBody | null): string[] {
 
 /** The caller's own credentials: questions about its run are asked in its name. */
 export function credentialsOf(task: Pick<TaskRow, "headers">): string[] {
-  return fieldsWhere(task.headers, (name) => name === "authorization" || name === "cookie");
+  return fieldsWhere(task.headers ?? [], (name) => name === "authorization" || name === "cookie");
 }

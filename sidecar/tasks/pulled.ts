@@ -1,5 +1,6 @@
 /** Pulls a source chunk by chunk with a bound on silence. */
 import { SluiceError } from "../../core/contract/errors.js";
+import { awake, settledWithin } from "../../core/runtime/within.js";
 
 /**
  * The source's chunks. It is only ever asked for the next chunk, never ended from here: ending a request's stream would take the
@@ -7,19 +8,13 @@ import { SluiceError } from "../../core/contract/errors.js";
  * @throws BODY_TIMEOUT after `idleTimeoutMs` without a chunk; whatever the source throws
  */
 export async function* pulled(source: AsyncIterable<Buffer>, idleTimeoutMs: number): AsyncGenerator<Buffer, void> {
+  const late = (): never => {
+    throw new SluiceError("BODY_TIMEOUT", `no byte of the body arrived for ${Math.round(idleTimeoutMs / 1_000)} s`);
+  };
   const iterator = source[Symbol.asyncIterator]();
   for (;;) {
-    const next = await within(iterator.next(), idleTimeoutMs);
+    const next = await settledWithin(awake, idleTimeoutMs, iterator.next(), late);
     if (next.done === true) return;
     yield next.value;
   }
-}
-
-function within<Value>(promise: Promise<Value>, timeoutMs: number): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new SluiceError("BODY_TIMEOUT", `no byte of the body arrived for ${Math.round(timeoutMs / 1_000)} s`));
-    }, timeoutMs);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

@@ -44,7 +44,9 @@ export interface NewTask {
   readonly payload: StoredBody;
 }
 
-export interface TaskRow extends Omit<NewTask, "payload" | "callback"> {
+export interface TaskRow extends Omit<NewTask, "payload" | "callback" | "headers"> {
+  /** Null when what is stored of them is damaged: such a task is not sent. */
+  readonly headers: RawHeaders | null;
   readonly status: TaskStatus;
   readonly reason: FailureReason | null;
   /** Fence: grows by one with every claim. An attempt may only write while its number is still the row's. */

@@ -92,6 +92,16 @@ export function answerRecord(answer: TaskAnswer): AnswerRecord {
   };
 }
 
+/** @returns null when they are damaged: one such row must not keep all the others from being read */
+function readHeaders(text: string): RawHeaders | null {
+  try {
+    const headers: unknown = JSON.parse(text);
+    return Array.isArray(headers) && headers.every((each) => typeof each === "string") ? headers : null;
+  } catch {
+    return null;
+  }
+}
+
 /** @param readInline gives the answer's bytes; asked only when they stand in the database */
 export function taskRow(record: TaskRecord, readInline: (seq: number) => Buffer): TaskRow {
   return {
@@ -100,7 +110,7 @@ export function taskRow(record: TaskRecord, readInline: (seq: number) => Buffer)
     task: record.task,
     method: record.method,
     path: record.path,
-    headers: JSON.parse(record.headers) as RawHeaders,
+    headers: readHeaders(record.headers),
     class: record.class,
     priority: record.priority,
     tenant: record.tenant,
@@ -129,7 +139,8 @@ function taskAnswer(record: TaskRecord, readInline: (seq: number) => Buffer): Ta
   const sha256 = record.answer_sha256!;
   return {
     status: record.answer_status,
-    headers: JSON.parse(record.answer_headers!) as RawHeaders,
+    // Without them the bytes are still the answer.
+    headers: readHeaders(record.answer_headers!) ?? [],
     upstreamMs: record.upstream_ms!,
     body:
       record.answer_key === null

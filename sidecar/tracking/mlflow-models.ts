@@ -32,8 +32,6 @@ export interface MlflowModels {
   /** `MLmodel` in a folder among a run's artifacts. */
   fileOfRun(run: TrackedRun, path: string, signal?: AbortSignal): Promise<Asked<ModelFile>>;
   fileOfVersion(version: RegisteredVersion, signal?: AbortSignal): Promise<Asked<ModelFile>>;
-  /** `MLmodel` in a folder behind MLflow's artifact proxy. */
-  fileAt(path: string, signal?: AbortSignal): Promise<Asked<ModelFile>>;
 }
 
 export interface MlflowModelsOptions {
@@ -88,7 +86,10 @@ export function createMlflowModels({ rest, ask }: MlflowModelsOptions): MlflowMo
     const found = await search(`name = '${name}'`, signal);
     if (found === UNKNOWN) return UNKNOWN;
     const right = found.filter((each) => stage === null || each.stage.toLowerCase() === stage.toLowerCase());
-    return right.sort((a, b) => Number(b.version) - Number(a.version))[0] ?? UNKNOWN;
+    const [last] = right.sort((a, b) => Number(b.version) - Number(a.version));
+    // CMS's own documents write an alias where MLflow expects a stage.
+    if (last === undefined && stage !== null) return version({ kind: "alias", name, alias: stage }, signal);
+    return last ?? UNKNOWN;
   }
 
   async function file(path: string, signal?: AbortSignal): Promise<ModelFile | Unknown> {
@@ -122,7 +123,6 @@ export function createMlflowModels({ rest, ask }: MlflowModelsOptions): MlflowMo
       const query = new URLSearchParams({ name, version, path: "MLmodel" });
       return ask(() => file(`/model-versions/get-artifact?${query}`, signal), signal);
     },
-    fileAt: (path, signal) => ask(() => fileAt(path, signal), signal),
   };
 }
 

@@ -143,6 +143,7 @@ t.test("with the sidecar killed, light requests flow on without one failing", as
         await answer.text();
         if (answer.status === 200) answered++;
         else failed++;
+        await pause(5);
       }
     }),
   );

@@ -78,7 +78,9 @@ t.test("a URI that must be known is looked up where MLflow can be asked, and ref
     "models:/m/2",
     "models:/m@champion",
     "models:/m/latest",
+    "models:/m/champion",
     "mlflow-artifacts:/1/r/artifacts/model",
+    "mlflow-artifacts://mlflow:5000/1/r/artifacts/model",
   ]) {
     t.equal(await references.resolve(byUri(uri), true), uri);
   }
@@ -88,20 +90,30 @@ t.test("a URI that must be known is looked up where MLflow can be asked, and ref
     "models:/m/3",
     "models:/m@nobody",
     "models:/nobody/latest",
-    "mlflow-artifacts:/1/r/artifacts/other",
   ]) {
     const error = { code: "REFERENCE_UNKNOWN", status: 404, message: new RegExp(`does not know model_uri '${uri}'`) };
     await t.rejects(references.resolve(byUri(uri), true), error, uri);
+  }
+  for (const uri of [
+    "mlflow-artifacts:/1/r/artifacts/other",
+    "mlflow-artifacts:/1/nowhere/artifacts/model",
+    "s3://key:secret@bucket/1/r/artifacts/model",
+  ]) {
+    const error = { code: "REFERENCE_UNKNOWN", message: "MLflow does not know this model_uri" };
+    await t.rejects(references.resolve(byUri(uri), true), error, `${uri}: not where that run keeps its own`);
   }
   const secret = references.resolve(byUri("s3://key:secret@bucket/model"), true);
   const refused = await secret.then(
     () => null,
     (error: Error) => error,
   );
-  t.match(refused, { code: "REFERENCE_UNKNOWN", message: /MLflow is asked about runs:/ });
+  t.match(refused, { code: "REFERENCE_UNKNOWN", message: /neither runs:\/ nor models:/ });
   t.notMatch(refused!.message, /secret/);
   t.equal(await references.resolve(byUri("s3://bucket/model"), false), "s3://bucket/model");
   fake.put({ run_id: "lost", tags: { "training.output.model_uri": "models:/gone/1" } });
+  fake.put({ run_id: "kept", tags: { "training.output.model_uri": "mlflow-artifacts:/1/kept/artifacts/model" } });
+  fake.putModel({ run_id: "kept" });
+  t.equal(await references.resolve(byRun("kept"), true), "mlflow-artifacts:/1/kept/artifacts/model");
   await t.rejects(references.resolve(byRun("lost"), true), { code: "REFERENCE_UNKNOWN" }, "a run's own URI too");
 });
 

@@ -9,6 +9,7 @@ import type { TaskStatus } from "../../../core/contract/tasks.js";
 import { type Clock, systemClock } from "../../../core/runtime/clock.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import { createLogger } from "../../../core/runtime/logger.js";
+import { openForWriting } from "../../../sidecar/db/open.js";
 import { createModelCatalogue } from "../../../sidecar/models/model-catalogue.js";
 import { createAttempts } from "../../../sidecar/scheduler/attempt.js";
 import { createDispatcher } from "../../../sidecar/scheduler/dispatch.js";
@@ -253,6 +254,27 @@ t.test("a task whose stored body is gone ends at once, and nothing is sent", asy
   const done = await rig.final(uuid);
   t.match(done, { status: "failed", reason: "internal", attempt: 1, errorMessage: /missing or damaged/ });
   t.notOk((await sentCounts(server)).has(uuid));
+});
+
+t.test("a task whose stored headers are damaged ends at once, and nothing is sent", async (t) => {
+  const dataDir = makeFolder(t);
+  const rig = await startRig(t, { m: server.url }, { dataDir });
+  const begun = await rig.submit({ misbehave: "delay=1500" });
+  await rig.reached(begun, "scheduled");
+  const away = await rig.submit({ model: "away" });
+  const whole = await rig.submit();
+  await rig.stop();
+  const database = openForWriting(join(dataDir, "sluice.db"));
+  database.prepare("UPDATE tasks SET headers = '[\"Content-' WHERE uuid = ?").run(begun);
+  database.prepare("UPDATE tasks SET headers = '{}' WHERE uuid = ?").run(away);
+  database.close();
+
+  const next = await startRig(t, { m: server.url, away: server.url }, { dataDir });
+  for (const uuid of [begun, away])
+    t.match(await next.final(uuid), { status: "failed", reason: "internal", errorMessage: /missing or damaged/ });
+  t.equal((await next.final(whole)).status, "succeeded");
+  t.ok(((await sentCounts(server)).get(begun) ?? 0) <= 1, "but for what was under way before");
+  t.notOk((await sentCounts(server)).has(away));
 });
 
 t.test("a training is followed to its end; a busy trainer is not an error", async (t) => {

@@ -25,6 +25,20 @@ t.test("what a crash left under way is found at the next start, with its payload
   );
 });
 
+t.test("a row whose headers are damaged is read like any other, without them", async (t) => {
+  const { store, file } = await openRig(t);
+  const damaged = sampleTask();
+  await store.insert(damaged);
+  await store.claim("gazetteer", ["interactive"], 0);
+  const db = new Database(file);
+  t.teardown(() => db.close());
+  for (const text of ["", '["half', "{}", "[1]"]) {
+    db.prepare("UPDATE tasks SET headers = ?").run(text);
+    t.match(store.unfinished(), [{ task: { uuid: damaged.uuid, headers: null }, payload: damaged.payload }]);
+    t.match(store.list({ limit: 1 }).tasks, [{ uuid: damaged.uuid, headers: null }]);
+  }
+});
+
 t.test("the payload goes when the task is final, and a blob's file with it", async (t) => {
   const { store, blobs, file } = await openRig(t);
   const big = Buffer.alloc(100_000, "note ");
