@@ -28,6 +28,8 @@ export interface ManagedDriverOptions {
 export class ManagedDriver implements ServerDriver {
   readonly #options: ManagedDriverOptions;
   #present: PlacedDriver | null = null;
+  /** Why the last stop has failed; null when it has not. */
+  stopFault: Error | null = null;
   /** The start that is under way, until its own driver has it. */
   #pending = new AbortController();
 
@@ -60,7 +62,13 @@ export class ManagedDriver implements ServerDriver {
 
   async stop(deadlineMs: number): Promise<void> {
     this.#pending.abort();
-    await this.#present?.driver.stop(deadlineMs);
+    try {
+      await this.#present?.driver.stop(deadlineMs);
+      this.stopFault = null;
+    } catch (cause) {
+      this.stopFault = cause as Error;
+      throw cause;
+    }
   }
 
   async logs(options: LogOptions): Promise<Readable> {

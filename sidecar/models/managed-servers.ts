@@ -164,6 +164,22 @@ export class ManagedServers {
     return next === null || runKey === keyOf(next, driver.place, this.#options.config());
   }
 
+  /**
+   * {@link ModelServer.stopWhenIdle}, once what an earlier sidecar left of it was looked for.
+   * @throws what its driver refused to stop it with; it is looked for again then
+   */
+  async stopWhenIdle(name: string, waitMs: number): Promise<"stopped" | "held"> {
+    const owned = this.#owned.get(name);
+    if (owned === undefined) return "stopped";
+    await owned.begun;
+    owned.driver.stopFault = null;
+    const outcome = await owned.server.stopWhenIdle(waitMs);
+    const { stopFault } = owned.driver;
+    if (stopFault === null) return outcome;
+    this.adopt(name);
+    throw stopFault;
+  }
+
   /** Looks again for a server of this model that runs already. */
   adopt(name: string): void {
     const owned = this.#owned.get(name);

@@ -193,22 +193,25 @@ t.test("a start ends at its bound, whatever it is doing then", async (t) => {
   );
 });
 
-t.test("checks of a start grow from 50 ms to 100 ms, so that who waits hardly waits longer than the start", async (t) => {
-  let current = advance(starting, EVENTS.launched!, NOW, STARTABLE).life;
-  const pauses: number[] = [];
-  for (let i = 0; i < 10; i++) {
-    const step = advance(current, EVENTS.refused!, NOW, STARTABLE);
-    const [check] = step.actions;
-    pauses.push(check?.do === "check" ? check.afterMs : Number.NaN);
-    current = step.life;
-  }
-  t.equal(pauses[0], 50);
-  t.equal(pauses.at(-1), 100);
-  t.strictSame(
-    pauses,
-    [...pauses].sort((one, other) => one - other),
-  );
-});
+t.test(
+  "checks of a start grow from 50 ms to 100 ms, so that who waits hardly waits longer than the start",
+  async (t) => {
+    let current = advance(starting, EVENTS.launched!, NOW, STARTABLE).life;
+    const pauses: number[] = [];
+    for (let i = 0; i < 10; i++) {
+      const step = advance(current, EVENTS.refused!, NOW, STARTABLE);
+      const [check] = step.actions;
+      pauses.push(check?.do === "check" ? check.afterMs : Number.NaN);
+      current = step.life;
+    }
+    t.equal(pauses[0], 50);
+    t.equal(pauses.at(-1), 100);
+    t.strictSame(
+      pauses,
+      [...pauses].sort((one, other) => one - other),
+    );
+  },
+);
 
 t.test("three refusals in a row make a ready server unreachable, told once", async (t) => {
   let step = advance(life("ready"), EVENTS.refused!, NOW, STARTABLE);
