@@ -82,7 +82,7 @@ module.exports = {
     only("pino", ["core/runtime/logger\\.ts"]),
     only("prom-client", ["core/runtime/metrics\\.ts"]),
     only("yaml", ["config/yaml\\.ts"]),
-    only("zod", ["config/", "sidecar/models/drivers/process-record\\.ts"]),
+    only("zod", ["config/", "sidecar/api/", "sidecar/models/drivers/process-record\\.ts"]),
     only("lru-cache", [
       "sidecar/tasks/verified-files\\.ts",
       "sidecar/scheduler/pace\\.ts",

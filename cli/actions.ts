@@ -14,9 +14,65 @@ export const ACTIONS: Actions = {
     const { sidecar } = await import("./sidecar.js");
     await sidecar(flags);
   },
-  async models(flags) {
+  async listModels(flags) {
     const { listModels } = await import("./models.js");
     await listModels(flags);
+  },
+  async showModel(name, flags) {
+    const { showModel } = await import("./models.js");
+    await showModel(name, flags);
+  },
+  async deployModel(name, flags) {
+    const { deployModel } = await import("./change-models.js");
+    await deployModel(name, flags);
+  },
+  async removeModel(name, flags) {
+    const { removeModel } = await import("./change-models.js");
+    await removeModel(name, flags);
+  },
+  async startModel(name, flags) {
+    const { startModel } = await import("./change-models.js");
+    await startModel(name, flags);
+  },
+  async stopModel(name, flags) {
+    const { stopModel } = await import("./change-models.js");
+    await stopModel(name, flags);
+  },
+  async printLogs(name, flags) {
+    const { printLogs } = await import("./model-logs.js");
+    await printLogs(name, flags);
+  },
+  async watchModels(name, flags) {
+    const { watchModels } = await import("./watch-models.js");
+    await watchModels(name, flags);
+  },
+  async listOnDemand(flags) {
+    const { listOnDemand } = await import("./on-demand.js");
+    await listOnDemand(flags);
+  },
+  async showOnDemand(name, flags) {
+    const { showOnDemand } = await import("./on-demand.js");
+    await showOnDemand(name, flags);
+  },
+  async listVersions(name, flags) {
+    const { listVersions } = await import("./on-demand.js");
+    await listVersions(name, flags);
+  },
+  async createOnDemand(name, flags) {
+    const { createOnDemand } = await import("./change-on-demand.js");
+    await createOnDemand(name, flags);
+  },
+  async updateOnDemand(name, flags) {
+    const { updateOnDemand } = await import("./change-on-demand.js");
+    await updateOnDemand(name, flags);
+  },
+  async disableOnDemand(name, flags) {
+    const { disableOnDemand } = await import("./change-on-demand.js");
+    await disableOnDemand(name, flags);
+  },
+  async enableOnDemand(id, flags) {
+    const { enableOnDemand } = await import("./change-on-demand.js");
+    await enableOnDemand(id, flags);
   },
   async listTasks(flags) {
     const { listTasks } = await import("./list-tasks.js");

@@ -56,6 +56,48 @@ export function parseDuration(text: string): number {
   return Number(match[1]) * UNITS_MS[match[2] ?? "s"]!;
 }
 
+/** Whole seconds above 0. */
+export function parseIdleTtl(text: string): number {
+  const seconds = parseDuration(text) / 1_000;
+  if (!Number.isInteger(seconds) || seconds < 1) throw new InvalidArgumentError("It must be whole seconds above 0.");
+  return seconds;
+}
+
+/** The same; -1 for `never`. */
+export function parseTtl(text: string): number {
+  return text === "never" || text === "-1" ? -1 : parseIdleTtl(text);
+}
+
+export function parseMemory(text: string): string {
+  if (!/^\d+(?:\.\d+)?[kKmMgG]?$/.test(text)) throw new InvalidArgumentError("It must be bytes, or like 512m or 1.5g.");
+  return text;
+}
+
+/** It stays text, as Sluice takes it. */
+export function parseCpus(text: string): string {
+  if (!(/^\d+(?:\.\d+)?$/.test(text) && Number(text) > 0))
+    throw new InvalidArgumentError("It must be a number above 0.");
+  return text;
+}
+
+export function parseGpus(text: string): "all" | number {
+  if (text === "all") return text;
+  const count = parseNumber(text);
+  if (count < 1) throw new InvalidArgumentError("It must be 'all' or a whole number above 0.");
+  return count;
+}
+
+export function parseNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
+  return Number(text);
+}
+
+export function parseLineCount(text: string): number {
+  const count = parseNumber(text);
+  if (count > 10_000) throw new InvalidArgumentError("It must be a whole number from 0 to 10000.");
+  return count;
+}
+
 /** A duration as {@link parseDuration} takes it; it stays text, for Sluice to read. */
 export function parseSpan(text: string): string {
   parseDuration(text);

@@ -1,7 +1,7 @@
 /** Flags every subcommand knows, and how they reach the configuration and the child processes. */
 import type { Command } from "commander";
 import { type LoadedConfig, type LoadOptions, loadConfig } from "../config/load.js";
-import { parsePort } from "./arguments.js";
+import { parsePort, parseUrl } from "./arguments.js";
 
 export interface GlobalFlags {
   readonly config?: string;
@@ -38,4 +38,13 @@ export function withFileFlags(command: Command): Command {
     .option("--data-dir <folder>", "data folder")
     .option("--port <n>", "HTTP port; 0 takes a free one", parsePort)
     .option("--host <address>", "address to listen on");
+}
+
+/** Of a command that asks a running Sluice. */
+export function withClientFlags(command: Command): Command {
+  return withFileFlags(command).option(
+    "--url <url>",
+    "where Sluice answers (default: SLUICE_URL, then the configuration's host and port)",
+    parseUrl,
+  );
 }

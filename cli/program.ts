@@ -11,24 +11,20 @@ import {
   parseReason,
   parseSpan,
   parseStatus,
-  parseUrl,
 } from "./arguments.js";
-import type { ClientFlags } from "./client.js";
 import { configCommand } from "./config.js";
 import { EXIT } from "./exit.js";
-import { type GlobalFlags, withFileFlags } from "./global-flags.js";
+import { type GlobalFlags, withClientFlags, withFileFlags } from "./global-flags.js";
 import type { ListFlags } from "./list-tasks.js";
+import { addModels, addOnDemand, type ModelActions, type ShowFlags } from "./model-commands.js";
 import type { Submission, SubmitFlags } from "./submit.js";
 import type { WaitFlags } from "./tasks.js";
 
-type ShowFlags = ClientFlags & { json?: boolean };
-
 /** What the subcommands do. */
-export interface Actions {
+export interface Actions extends ModelActions {
   serve(flags: GlobalFlags): Promise<void>;
   proxy(flags: GlobalFlags): Promise<void>;
   sidecar(flags: GlobalFlags): Promise<void>;
-  models(flags: ShowFlags): Promise<void>;
   listTasks(flags: ListFlags): Promise<void>;
   showTask(id: string, flags: ShowFlags): Promise<void>;
   explainTask(id: string, flags: ShowFlags): Promise<void>;
@@ -42,6 +38,7 @@ Examples:
   sluice serve                                        everything, on http://127.0.0.1:8888
   sluice serve --config team.yaml --port 9000
   sluice models                                       what can be asked
+  sluice models deploy mine --model-uri models:/mine/3 --wait
   sluice submit gazetteer process note.txt            hand in a task, wait, print its result
   sluice submit gazetteer process_bulk notes.json --output entities.json
   sluice tasks list --status pending                  what waits
@@ -64,6 +61,7 @@ export function createProgram(actions: Actions, version: string): Command {
     .hook("preAction", useFlagsBeforeTheName);
   addServers(program, actions);
   addModels(program, actions);
+  addOnDemand(program, actions);
   addSubmit(program, actions);
   addTasks(program, actions);
   return program.addCommand(configCommand());
@@ -87,13 +85,6 @@ function addServers(program: Command, actions: Actions): void {
       .description(texts[name])
       .action((flags: GlobalFlags) => actions[name](flags));
   }
-}
-
-function addModels(program: Command, actions: Actions): void {
-  withClientFlags(program.command("models"))
-    .description("list the models there are; asking starts none")
-    .option("--json", "the API's own answer")
-    .action((flags: ShowFlags) => actions.models(flags));
 }
 
 const SUBMIT_EXAMPLES = `
@@ -175,12 +166,4 @@ function addTaskList(tasks: Command, actions: Actions): void {
     .addOption(new Option("--all", "as many as there are").conflicts("limit"))
     .option("--json", "whole tasks as one JSON array")
     .action((flags: ListFlags) => actions.listTasks(flags));
-}
-
-function withClientFlags(command: Command): Command {
-  return withFileFlags(command).option(
-    "--url <url>",
-    "where Sluice answers (default: SLUICE_URL, then the configuration's host and port)",
-    parseUrl,
-  );
 }

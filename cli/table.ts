@@ -74,7 +74,7 @@ function cut(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text;
 }
 
-function coloured(text: string, colour: Colour | null): string {
+export function coloured(text: string, colour: Colour | null): string {
   return colour === null ? text : `\u001b[${COLOURS[colour]}m${text}\u001b[0m`;
 }
 

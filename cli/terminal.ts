@@ -50,15 +50,19 @@ export function showUpload(totalBytes: number | null): UploadProgress {
     hideCursor: true,
     barsize: 30,
     format: (options, { progress, value, total, eta }) => {
-      const width = options.barsize ?? 30;
-      const done = Math.round(progress * width);
       const left = eta > 0 && Number.isFinite(eta) ? `  ${formatSeconds(eta)} left` : "";
-      const blocks = "█".repeat(done) + "░".repeat(width - done);
+      const blocks = drawBar(progress, options.barsize ?? 30);
       return `Uploading ${blocks} ${Math.floor(progress * 100)}%  ${formatBytes(value)} of ${formatBytes(total)}${left}`;
     },
   });
   bar.start(totalBytes, 0);
   return { add: (bytes) => bar.increment(bytes), end: () => bar.stop() };
+}
+
+/** @param progress 0 to 1 */
+export function drawBar(progress: number, width: number): string {
+  const done = Math.round(Math.min(1, Math.max(0, progress)) * width);
+  return "█".repeat(done) + "░".repeat(width - done);
 }
 
 export function formatBytes(bytes: number): string {

@@ -7,13 +7,13 @@ import { CliError, EXIT } from "./exit.js";
 import { formatSeconds, StatusLine } from "./terminal.js";
 
 /** Silence after which the connection is made anew; nothing is lost by it. */
-const SILENCE_MS = 60_000;
+export const SILENCE_MS = 60_000;
 /** Sluice may be away this long (a restart, an update) before waiting is given up. */
-const AWAY_MS = 60_000;
+export const AWAY_MS = 60_000;
 /** Answers of a Sluice whose sidecar is being started again. */
 const AWAY_STATUSES: ReadonlySet<number | undefined> = new Set([502, 503, 504]);
-const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 5_000;
+export const FIRST_PAUSE_MS = 250;
+export const LONGEST_PAUSE_MS = 5_000;
 
 export interface WaitOptions {
   /** Sluice may be away this long before waiting is given up; default a minute. */
@@ -88,7 +88,8 @@ async function follow(
   }
 }
 
-const isAway = (caught: unknown): caught is CliError =>
+/** Worth another try. */
+export const isAway = (caught: unknown): caught is CliError =>
   caught instanceof CliError && (caught.exitCode === EXIT.unreachable || AWAY_STATUSES.has(caught.status));
 
 export function showTask(client: SluiceClient, id: string, signal?: AbortSignal): Promise<TaskDetail> {

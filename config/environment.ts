@@ -87,6 +87,7 @@ function valueOfText(node: Node, text: string): unknown {
     case "boolean":
       return booleanOfText(trimmed) ?? text;
     case "mixed":
+      if (node.takesNumber) return NUMBER.test(trimmed) ? Number(trimmed) : trimmed;
       return booleanOfText(trimmed) ?? trimmed;
     case "duration":
     case "size":

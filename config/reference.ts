@@ -80,7 +80,10 @@ function typeOf(node: Node): string {
     choice: node.choices.map((each) => `\`${each}\``).join(", "),
     duration: "duration",
     size: "size",
-    mixed: node.choices.length > 0 ? `true, false or ${node.choices.join(", ")}` : "text or number",
+    mixed:
+      node.choices.length > 0
+        ? `${node.takesNumber ? "whole number" : "true, false"} or ${node.choices.join(", ")}`
+        : "text or number",
   }[node.kind];
   return `${words}${node.nullable ? " or null" : ""}`;
 }

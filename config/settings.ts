@@ -31,8 +31,10 @@ export interface Node {
   readonly whole: boolean;
   readonly minimum: number | undefined;
   readonly maximum: number | undefined;
-  /** The allowed words of a choice, or of a mixed value beside true and false. */
+  /** The allowed words of a choice, or of a mixed value beside true and false, or beside a number. */
   readonly choices: readonly string[];
+  /** Of a mixed value: numbers, in place of true and false. */
+  readonly takesNumber: boolean;
   /** Of a section: its keys. */
   readonly children: ReadonlyMap<string, Node>;
   /** Of a list or map: what each entry is. */
@@ -141,6 +143,7 @@ function describe(schema: z.ZodType): Node {
         ? bounds.maxValue!
         : undefined,
     choices: choicesOf(def),
+    takesNumber: (def.options ?? []).some((option) => defOf(option).type === "number"),
     children: new Map(shape),
     element: element === undefined ? undefined : describe(element),
   };

@@ -115,7 +115,8 @@ export function resolveMain(method: string, target: RequestTarget): Target {
 
 function resolveSidecar(target: RequestTarget): Target {
   const { path, rawPath } = target;
-  if (path === "/" || path === "/openapi.json") return { to: "sidecar", path: rawPath, template: path };
+  if (path === "/" || path === "/openapi.json" || path === "/openapi.json/")
+    return { to: "sidecar", path: rawPath, template: path };
   for (const area of SIDECAR_AREAS) {
     if (!path.startsWith(area)) continue;
     if (path.length === area.length) return { to: "sidecar", path: rawPath, template: area };

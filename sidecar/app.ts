@@ -2,6 +2,7 @@
 import Fastify, { type FastifyInstance } from "fastify";
 import { errorEnvelope, SluiceError } from "../core/contract/errors.js";
 import type { AppDeps } from "./api/deps.js";
+import { registerDocs } from "./api/docs.js";
 import { registerHealthRoute } from "./api/health.js";
 import { registerInternalRoutes } from "./api/internal.js";
 import { registerPresence } from "./api/presence.js";
@@ -58,6 +59,7 @@ export function createApp(deps: AppDeps, more: readonly RegisterRoutes[] = []): 
   const watch = new TaskWatch(deps.store);
   app.addHook("onClose", async () => watch.close());
   app.get("/", async () => ({ message: "Enter the cult... I mean, the API." }));
+  registerDocs(app);
   registerHealthRoute(app, deps);
   registerTaskRoutes(app, deps, watch);
   registerTaskEvents(app, deps, watch);

@@ -9,8 +9,11 @@ import { type Clock, systemClock } from "../core/runtime/clock.js";
 import { createHttpClient } from "../core/runtime/http.js";
 import { Releasers } from "../core/runtime/lifecycle.js";
 import type { Logger } from "../core/runtime/logger.js";
+import { registerDeploymentRoutes } from "./api/deployments.js";
+import { registerModelOperations } from "./api/model-operations.js";
 import { registerModelStop } from "./api/model-stop.js";
 import { registerModelRoutes } from "./api/models.js";
+import { registerOnDemandRoutes } from "./api/on-demand.js";
 import { createApp, listenOnSocket } from "./app.js";
 import { createSidecarMetrics } from "./metrics.js";
 import { openModels } from "./open-models.js";
@@ -78,7 +81,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
   const metrics = createSidecarMetrics(store);
   const shared = { tasks, metrics, mlflow, http, clock, logger, config: () => config };
   const models = openModels(shared);
-  const { catalogue } = models;
+  const { catalogue, management, knowledge } = models;
   const stopModels = (deadlineMs: number) => catalogue.stop(deadlineMs);
   releasers.push("models", stopModels);
   await catalogue.start();
@@ -117,7 +120,18 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
       metrics,
       clock,
     },
-    [(each) => registerModelRoutes(each, { catalogue, http }), (each) => registerModelStop(each, catalogue)],
+    [
+      (each) => registerModelRoutes(each, { catalogue, http, management, knowledge }),
+      (each) => registerDeploymentRoutes(each, management),
+      (each) => registerOnDemandRoutes(each, management.onDemand),
+      (each) =>
+        registerModelOperations(each, {
+          catalogue,
+          management,
+          areLogsPublic: () => config.models.logs_over_http,
+        }),
+      (each) => registerModelStop(each, catalogue),
+    ],
   );
   await listenOnSocket(app, socketPathOf(config));
   releasers.push("api", () => app.close());

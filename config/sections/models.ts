@@ -6,7 +6,6 @@ import {
   count,
   duration,
   gpus,
-  LATER,
   LONGEST_AGE_MS,
   modelName,
   port,
@@ -122,10 +121,10 @@ const server = {
 
 export const tracking = z.strictObject({
   ...server,
-  s3: s3.prefault({}).describe("Only cms.tracking.s3 reaches model servers").meta(LATER),
-  enable_system_metrics_logging: systemMetrics
-    .describe("Only cms.tracking.enable_system_metrics_logging reaches model servers")
-    .meta(LATER),
+  s3: s3.prefault({}).describe("Not used: what reaches model servers is cms.tracking.s3"),
+  enable_system_metrics_logging: systemMetrics.describe(
+    "Not used: what reaches model servers is cms.tracking.enable_system_metrics_logging",
+  ),
 });
 
 const trackingOfServers = z.strictObject({

@@ -1,36 +1,31 @@
 /** `GET /models` and `GET /models/<name>`: CMG's model objects. Reading never starts a model. */
 import type { FastifyInstance } from "fastify";
-import { SluiceError } from "../../core/contract/errors.js";
-import { type DeploymentType, type ModelEntry, unavailableMessage } from "../../core/contract/models.js";
+import type { ModelEntry } from "../../core/contract/models.js";
 import type { HttpClient } from "../../core/runtime/http.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import { fetchInfoText } from "../models/info.js";
+import type { ModelManagement } from "../models/management.js";
+import type { ModelKnowledge } from "../models/model-knowledge.js";
+import { deploymentTypeOf, known } from "./known-model.js";
+import type { ModelObject } from "./model-shapes.js";
 import { Query } from "./query.js";
 import { bothForms } from "./replies.js";
 
 export interface ModelRouteDeps {
   readonly catalogue: ModelCatalogue;
   readonly http: HttpClient;
+  readonly management: Pick<ModelManagement, "facts">;
+  readonly knowledge: ModelKnowledge;
 }
 
-/** CMG's model object; members without a value are left out. */
-export interface ModelObject {
-  readonly name: string;
-  readonly uri?: string;
-  readonly is_running: boolean;
-  readonly description?: string;
-  readonly model_type?: string;
-  readonly deployment_type?: DeploymentType;
-  readonly runtime?: Record<string, unknown>;
-}
-
-export function registerModelRoutes(app: FastifyInstance, { catalogue, http }: ModelRouteDeps): void {
+export function registerModelRoutes(app: FastifyInstance, deps: ModelRouteDeps): void {
+  const { catalogue } = deps;
   for (const url of bothForms("/models")) {
     app.get(url, { exposeHeadRoute: false }, async (request) => {
       const isVerbose = readVerbose(request.query);
       const models = catalogue.list();
       const describe = (entries: ModelEntry[]) =>
-        Promise.all(entries.map((entry) => describeModel(entry, isVerbose, http)));
+        Promise.all(entries.map((entry) => (isVerbose ? describeModel(entry, deps) : nameModel(entry))));
       const [running, onDemand] = await Promise.all([
         describe(models.filter(isListedAsRunning)),
         describe(models.filter((entry) => !isListedAsRunning(entry)).sort(byName)),
@@ -41,10 +36,8 @@ export function registerModelRoutes(app: FastifyInstance, { catalogue, http }: M
   for (const url of bothForms("/models/:name")) {
     app.get<{ Params: { name: string } }>(url, { exposeHeadRoute: false }, async (request) => {
       const isVerbose = readVerbose(request.query);
-      const { name } = request.params;
-      const entry = catalogue.get(name);
-      if (entry === undefined) throw new SluiceError("MODEL_UNKNOWN", unavailableMessage(name, catalogue.list()));
-      return describeModel(entry, isVerbose, http);
+      const entry = known(request.params.name, catalogue);
+      return isVerbose ? describeModel(entry, deps) : nameModel(entry);
     });
   }
 }
@@ -58,26 +51,35 @@ function isListedAsRunning(entry: ModelEntry): boolean {
   return isRunning(entry) || !entry.onDemand;
 }
 
-function isRunning(entry: ModelEntry): boolean {
-  return entry.state === "ready" || entry.state === "draining";
+function isRunning({ state }: Pick<ModelEntry, "state">): boolean {
+  return state === "ready" || state === "draining";
 }
 
-async function describeModel(entry: ModelEntry, isVerbose: boolean, http: HttpClient): Promise<ModelObject> {
-  const brief = {
-    name: entry.name,
-    ...(entry.modelUri === null ? {} : { uri: entry.modelUri }),
-    is_running: isRunning(entry),
-  };
-  if (!isVerbose) return brief;
-  const runtime = isRunning(entry) && entry.url !== null ? await fetchInfo(http, entry.url) : null;
-  const description = textOf(runtime?.model_description);
-  const modelType = textOf(runtime?.model_type) ?? entry.modelType;
+function nameModel({ name, modelUri, ...entry }: ModelEntry): ModelObject {
+  return { name, ...(modelUri === null ? {} : { uri: modelUri }), is_running: isRunning(entry) };
+}
+
+async function describeModel(entry: ModelEntry, deps: ModelRouteDeps): Promise<ModelObject> {
+  const { http, management, knowledge } = deps;
+  const uri = entry.modelUri;
+  const runs = isRunning(entry);
+  const [runtime, tracking, knownType] = await Promise.all([
+    runs && entry.url !== null ? fetchInfo(http, entry.url) : null,
+    uri === null ? null : knowledge.tracking(uri),
+    uri === null ? null : knowledge.modelType(uri),
+  ]);
+  const facts = management.facts(entry.name);
+  const description = runs ? textOf(runtime?.model_description) : (facts?.description ?? null);
+  const modelType = knownType ?? textOf(runtime?.model_type) ?? entry.modelType;
+  const idleTtl = runs || !entry.onDemand ? null : (facts?.idleTtlSeconds ?? null);
   return {
-    ...brief,
+    ...nameModel(entry),
     ...(description === null ? {} : { description }),
     ...(modelType === null ? {} : { model_type: modelType }),
-    deployment_type: entry.deploymentType ?? (entry.source === "process" ? "auto" : "static"),
+    deployment_type: facts?.deploymentType ?? deploymentTypeOf(entry),
+    ...(idleTtl === null ? {} : { idle_ttl: idleTtl }),
     ...(runtime === null ? {} : { runtime }),
+    ...(tracking === null ? {} : { tracking }),
   };
 }
 

@@ -1,18 +1,8 @@
 /** Query parameters as CMG's clients send them: lax booleans, whole numbers, and 422 items for everything else. */
-import { SluiceError } from "../../core/contract/errors.js";
-
-const TRUE: ReadonlySet<string> = new Set(["true", "t", "yes", "y", "on", "1"]);
-const FALSE: ReadonlySet<string> = new Set(["false", "f", "no", "n", "off", "0"]);
+import { booleanOf, integerOf } from "./lax.js";
+import { type Item, notAnInteger, refuse } from "./refused.js";
 
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)$/;
-
-/** One refused value, in CMG's form. */
-interface Item {
-  readonly type: string;
-  readonly loc: readonly [string, string];
-  readonly msg: string;
-  readonly input: string;
-}
 
 /**
  * Reads the parameters one by one, then {@link done} refuses all the bad ones together.
@@ -34,21 +24,20 @@ export class Query {
 
   flag(name: string): boolean {
     const value = this.text(name);
-    const word = value?.toLowerCase();
-    if (value === null || word === undefined || FALSE.has(word)) return false;
-    if (!TRUE.has(word)) {
+    const flag = value === null ? false : booleanOf(value);
+    if (flag === null) {
       this.#refuse("bool_parsing", name, "Input should be a valid boolean, unable to interpret input", value);
     }
-    return true;
+    return flag ?? false;
   }
 
   /** A whole number between the bounds; null when absent. */
   integer(name: string, { min, max }: { min: number; max: number }): number | null {
     const value = this.text(name);
     if (value === null) return null;
-    const number = /^\s*[+-]?\d{1,15}(?:\.0*)?\s*$/.test(value) ? Number(value) : Number.NaN;
-    if (Number.isNaN(number)) {
-      this.#refuse("int_parsing", name, "Input should be a valid integer, unable to parse string as an integer", value);
+    const number = integerOf(value);
+    if (number === null) {
+      this.#items.push(notAnInteger(["query", name], value));
     } else if (number < min) {
       this.#refuse("greater_than_equal", name, `Input should be greater than or equal to ${min}`, value);
     } else if (number > max) {
@@ -84,10 +73,10 @@ export class Query {
   done(): void {
     if (this.#items.length === 0) return;
     const names = this.#items.map(({ loc }) => `'${loc[1]}'`).join(", ");
-    throw new SluiceError("INVALID_PARAMETER", `the query parameter ${names} is not valid`, { detail: this.#items });
+    throw refuse(`the query parameter ${names} is not valid`, this.#items);
   }
 
-  #refuse(type: string, name: string, msg: string, input: string): void {
+  #refuse(type: string, name: string, msg: string, input: string | null): void {
     this.#items.push({ type, loc: ["query", name], msg, input });
   }
 }

@@ -8,6 +8,11 @@ export function bothForms(path: string): [string, string] {
   return [path, `${path}/`];
 }
 
+/** 204 as CMG says it: with a content type, though there is no content. */
+export function sendNothing(reply: FastifyReply): FastifyReply {
+  return reply.code(204).header("content-type", "application/json").send();
+}
+
 /** Aborts when the caller's connection ends before the answer is complete. */
 export function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();

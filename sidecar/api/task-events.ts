@@ -1,23 +1,17 @@
 /** `GET /tasks/<id>/events`: a task's way as server-sent events, from where it stands to its final state. */
-import type { ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import { SluiceError } from "../../core/contract/errors.js";
 import { isFinal, type TaskEvent } from "../../core/contract/tasks.js";
 import type { TaskRow } from "../tasks/store.js";
 import type { TaskWatch } from "../tasks/wait.js";
 import type { AppDeps } from "./deps.js";
+import { EventStreams } from "./event-stream.js";
 import { PlaceRounds } from "./place-rounds.js";
 import { bothForms } from "./replies.js";
 
-/** A comment this often keeps proxies on the way from closing a quiet stream. */
-const COMMENT_MS = 15_000;
-
 export function registerTaskEvents(app: FastifyInstance, deps: AppDeps, watch: TaskWatch): void {
-  const open = new Set<ServerResponse>();
+  const streams = new EventStreams(app);
   const rounds = new PlaceRounds(deps.clock);
-  app.addHook("preClose", async () => {
-    for (const raw of open) raw.end();
-  });
   for (const path of bothForms("/tasks/:uuid/events")) {
     app.get<{ Params: { uuid: string } }>(path, (request, reply) => {
       const { uuid } = request.params;
@@ -33,26 +27,13 @@ export function registerTaskEvents(app: FastifyInstance, deps: AppDeps, watch: T
       };
       // Watching may be refused, so it comes before the head.
       const unwatch = watch.watch(uuid, send);
-      reply.hijack();
-      raw.writeHead(200, {
-        "content-type": "text/event-stream",
-        "cache-control": "no-store",
-        "x-accel-buffering": "no",
-        "x-request-id": request.id,
-        "sluice-task-id": uuid,
-      });
-      open.add(raw);
-      // Whoever does not read what it has been sent is not sent more of what can wait.
-      const comments = setInterval(() => raw.writableNeedDrain || raw.write(": still here\n\n"), COMMENT_MS).unref();
       const endLooks = rounds.add(() => {
         const waiting = raw.writableNeedDrain ? null : deps.store.get(uuid);
         if (waiting?.status === "pending") send(waiting);
       });
-      raw.once("close", () => {
+      streams.begin(reply, { "sluice-task-id": uuid }, () => {
         unwatch();
-        clearInterval(comments);
         endLooks();
-        open.delete(raw);
       });
       send(task);
     });

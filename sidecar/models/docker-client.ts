@@ -65,6 +65,10 @@ export class DockerClient {
     this.#options = options;
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Ends every call and stream; later ones are refused at once. */
   close(): void {
     this.#isClosed = true;
@@ -90,9 +94,11 @@ export class DockerClient {
     return this.#open((docker, abortSignal) => docker.getEvents({ filters, abortSignal }));
   }
 
-  /** What happened to one container between two times, as far as the daemon still knows it. */
-  async pastEvents(id: string, sinceSeconds: number, untilSeconds: number): Promise<DockerEvent[]> {
-    const query = { since: sinceSeconds, until: untilSeconds, filters: { container: [id] } };
+  /** What happened to one container between two times (epoch ms), as far as the daemon still knows it. */
+  async pastEvents(id: string, sinceMs: number, untilMs: number): Promise<DockerEvent[]> {
+    // A time to come would be waited for.
+    const [since, until] = [sinceMs, untilMs].map((ms) => (ms / 1_000).toFixed(3));
+    const query = { since, until, filters: { container: [id] } } as object;
     const stream = await this.#open((docker, abortSignal) => docker.getEvents({ ...query, abortSignal }));
     return this.#bounded(ANSWER_TIMEOUT_MS, undefined, async () => {
       const events: DockerEvent[] = [];
@@ -194,10 +200,7 @@ export class DockerClient {
     if (signal.aborted) end();
     signal.addEventListener("abort", end, { once: true });
     packed.once("close", () => signal.removeEventListener("abort", end));
-    const log = Readable.from(unpackFrames(packed), { objectMode: false });
-    // A stream that its reader gave up, or whose daemon went away, ends the log; what was read of it counts.
-    log.on("error", end);
-    return log;
+    return Readable.from(unpackFrames(packed), { objectMode: false });
   }
 
   /** The library costs a fifth of a second of processor time to load: whoever has no daemon does not pay it. */

@@ -20,9 +20,18 @@ const HEADER_BYTES = 8;
 
 /**
  * The bytes that a container wrote to stdout and stderr, in the order they came. A frame is a header (kind, three zeros, length) and
- * that many bytes; parts of it go on as they come, so that nothing but a header is ever kept.
+ * that many bytes; parts of it go on as they come, so that nothing but a header is ever kept. Ends where the stream does, also when
+ * that is cut: by whoever asked for it, or with the daemon.
  */
 export async function* unpackFrames(stream: Readable): AsyncGenerator<Buffer> {
+  try {
+    yield* unpack(stream);
+  } catch {
+    // What was read of it counts.
+  }
+}
+
+async function* unpack(stream: Readable): AsyncGenerator<Buffer> {
   let header = Buffer.alloc(0);
   let left = 0;
   for await (const chunk of stream) {

@@ -163,6 +163,7 @@ class Catalogue implements ManagedCatalogue {
     this.#holds.end();
     this.#dockerDiscovery.stop();
     this.#firstRoundDone();
+    this.presence.end();
     // What proxies are told now is what they go on with: the others' servers are still there in it.
     this.#published.freeze();
     await this.managed.stop(deadlineMs, (server) => this.#leave(server, deadlineMs));

@@ -49,6 +49,7 @@ export class Presence {
   readonly #cancelGrace: () => void;
   #version = 1;
   #isGrace = true;
+  #isEnding = false;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -93,7 +94,8 @@ export class Presence {
       proxy.streams -= 1;
       if (proxy.streams > 0 || this.#proxies.get(id) !== proxy) return;
       proxy.acknowledged = UNHEARD;
-      this.#forgetLater(id, proxy);
+      if (this.#isEnding) this.#forget(id, proxy);
+      else this.#forgetLater(id, proxy);
     };
   }
 
@@ -122,6 +124,12 @@ export class Presence {
    */
   isBlind(isOld: boolean): boolean {
     return (isOld && this.#isGrace) || [...this.#proxies.values()].some(({ streams }) => streams === 0);
+  }
+
+  /** This sidecar ends: whom it does not see, now or from now on, holds nothing any more. */
+  end(): void {
+    this.#isEnding = true;
+    for (const [id, proxy] of this.#proxies) if (proxy.streams === 0) this.#forget(id, proxy);
   }
 
   stop(): void {

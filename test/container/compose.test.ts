@@ -82,7 +82,11 @@ t.test("docker compose up: a proxy without, a sidecar with the Docker socket", a
       names = lists?.running.filter((each) => each.is_running).map(({ name }) => name) ?? [];
       if (!names.includes("medcat-test")) await new Promise((done) => setTimeout(done, 200));
     }
-    t.strictSame(names, ["medcat-test"], names.length === 0 ? (await compose("logs", "--no-color", "sidecar")).stdout.slice(-1500) : "");
+    t.strictSame(
+      names,
+      ["medcat-test"],
+      names.length === 0 ? (await compose("logs", "--no-color", "sidecar")).stdout.slice(-1500) : "",
+    );
     for (const [path, type, body] of [
       ["process", "text/plain", "Seen on 3 March 2021 by Dr Khan"],
       ["process_bulk", "application/json", '["Seen on 3 March 2021"]'],

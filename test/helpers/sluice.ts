@@ -10,7 +10,7 @@ import type { ConfigInput } from "../../config/schema.js";
 import type { Teardown } from "./gazetteer.js";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.js", import.meta.url));
-const READY_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = 60_000;
 const STOP_WITHIN_MS = 20_000;
 
 export interface Pids {
@@ -104,7 +104,7 @@ function collect(child: ChildProcess) {
   child.once("exit", (code, signal) => {
     for (const waiter of waiters) waiter.failed(new Error(`sluice ended with ${signal ?? code}`));
   });
-  const next = (event: string, withinMs = 15_000) =>
+  const next = (event: string, withinMs = 60_000) =>
     new Promise<Record<string, unknown>>((resolve, reject) => {
       const done = () => {
         waiters.delete(waiter);

@@ -3,6 +3,7 @@ import type { Config } from "../../../config/schema.js";
 import { PROJECT_LABEL, SERVICE_LABEL } from "../discovery/containers.js";
 import type { ContainerDetails } from "../docker-client.js";
 import type { ManagedModel } from "../managed-model.js";
+import { describeSignal } from "./driver.js";
 import { formatMemory } from "./limits.js";
 
 /** A container that was made so lately may be about to be started by whoever made it. */
@@ -32,8 +33,8 @@ export function isAboutToStart({ State, Created }: ContainerDetails, now: number
 export interface EndHints {
   /** The daemon was not there when it ended. */
   readonly wasAway: boolean;
-  /** Somebody used `docker kill` or `docker stop`; null: the daemon does not know any more. */
-  readonly wasKilledByHand: boolean | null;
+  /** Somebody used `docker kill` or `docker stop`, as far as the daemon still knows. */
+  readonly wasKilledByHand: boolean;
   /** Something in it ran out of memory, as the daemon's events say. */
   readonly wasOutOfMemory: boolean;
 }
@@ -51,10 +52,9 @@ export function describeEnd({ State, HostConfig }: ContainerDetails, hints: EndH
   const limit = HostConfig.Memory > 0 ? ` (limit ${formatMemory(HostConfig.Memory)})` : "";
   if (State.OOMKilled || hints.wasOutOfMemory) return `ran out of memory${limit}`;
   const signal = SIGNALS[State.ExitCode];
-  if (hints.wasKilledByHand === true) return `was stopped by an operator (${signal ?? `code ${State.ExitCode}`})`;
+  // A daemon that begins kills what ran before it: that is nobody's hand.
   if (hints.wasAway) return `ended while the Docker daemon was away (code ${State.ExitCode})`;
+  if (hints.wasKilledByHand) return `was stopped by an operator (${signal ?? `code ${State.ExitCode}`})`;
   if (signal === undefined) return `exited with code ${State.ExitCode}`;
-  // The kernel kills for want of memory on the whole machine without telling anybody.
-  const why = signal === "SIGKILL" ? ", by somebody or for want of memory on its machine" : "";
-  return `was killed by ${signal}${why}`;
+  return describeSignal(signal);
 }

@@ -9,9 +9,13 @@ import type { ContainerDetails, DockerClient } from "../docker-client.js";
 import { describeEnd, type EndHints } from "./container-state.js";
 import type { ExitListener } from "./driver.js";
 
-const LOOK_MS = 15_000;
+const LOOK_MS = 5_000;
 const FIRST_RETRY_MS = 250;
 const SLOWEST_RETRY_MS = 10_000;
+/** An operator's signal counts as the cause of an end that comes so soon after it. */
+const LATELY_MS = 60_000;
+/** SIGINT, SIGQUIT, SIGKILL, SIGTERM. */
+const ENDING_SIGNALS = ["2", "3", "9", "15"];
 
 export interface WatchOptions {
   readonly docker: DockerClient;
@@ -26,6 +30,7 @@ export interface WatchOptions {
 export class ContainerWatch {
   readonly #options: WatchOptions;
   readonly #over = new AbortController();
+  #isStopping = false;
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -36,15 +41,16 @@ export class ContainerWatch {
     return this.#options.details.Id;
   }
 
-  get isOver(): boolean {
-    return this.#over.signal.aborted;
+  /** Whatever ends it from now on is our own doing. */
+  expectStop(): void {
+    this.#isStopping = true;
   }
 
   /** The run has ended, as far as its model is concerned. */
   end(cause: string): void {
-    if (this.isOver) return;
+    if (this.#over.signal.aborted) return;
     this.#over.abort();
-    this.#options.onExit(cause);
+    this.#options.onExit(this.#isStopping ? "was stopped" : cause);
   }
 
   async #watch(): Promise<void> {
@@ -59,8 +65,10 @@ export class ContainerWatch {
         [pauseMs, wasAway] = [FIRST_RETRY_MS, false];
         await docker.waitForEnd(this.id, LOOK_MS, signal);
       } catch {
+        if (docker.isClosed) return;
         wasAway = true;
-        await clock.sleep(pauseMs, signal);
+        // Nothing is lost with a watch that waits: it keeps nobody alive.
+        await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
         pauseMs = Math.min(pauseMs * 2, SLOWEST_RETRY_MS);
       }
     }
@@ -81,11 +89,12 @@ export class ContainerWatch {
   /** Best effort: the daemon forgets its events when it ends, and keeps a few hundred of them. */
   async #hints(details: ContainerDetails, wasAway: boolean): Promise<EndHints> {
     const { docker, clock } = this.#options;
-    const since = Math.floor(Date.parse(details.State.StartedAt) / 1_000);
-    const until = Math.ceil(clock.now() / 1_000) + 1;
-    const events = await docker.pastEvents(details.Id, since, until).catch(() => null);
-    const has = (action: string) => events?.some(({ Action }) => Action === action) ?? false;
-    const isKnown = events?.some(({ Action }) => Action === "die") ?? false;
-    return { wasAway, wasKilledByHand: isKnown ? has("kill") : null, wasOutOfMemory: has("oom") };
+    const now = clock.now();
+    const since = Math.max(Date.parse(details.State.StartedAt), now - LATELY_MS);
+    const events = await docker.pastEvents(details.Id, since, now).catch(() => []);
+    const wasKilledByHand = events.some(
+      ({ Action, Actor }) => Action === "kill" && ENDING_SIGNALS.includes(Actor?.Attributes?.signal ?? ""),
+    );
+    return { wasAway, wasKilledByHand, wasOutOfMemory: events.some(({ Action }) => Action === "oom") };
   }
 }

@@ -9,14 +9,14 @@ import type { Clock } from "../../../core/runtime/clock.js";
 import type { Logger } from "../../../core/runtime/logger.js";
 import { addressOn, networkOf, urlOf } from "../discovery/containers.js";
 import type { ContainerDetails, DockerClient } from "../docker-client.js";
-import { faultOf } from "../docker-fault.js";
+import { DockerFault, faultOf } from "../docker-fault.js";
 import type { ManagedModel } from "../managed-model.js";
 import type { LogOptions } from "../management.js";
 import { containerNameOf, containerSpec, imageOf } from "./container-spec.js";
 import { isAboutToStart, isMatching, isOurs } from "./container-state.js";
 import { describeStartFault } from "./docker-start-fault.js";
 import { ContainerWatch } from "./docker-watch.js";
-import { type ExitListener, type Launched, type ServerDriver, startFailure } from "./driver.js";
+import { type ExitListener, type Launched, type ServerDriver, StartRefused, startFailure } from "./driver.js";
 import { modelFolder } from "./process-record.js";
 import { keepServerLog, readServerLog } from "./server-log.js";
 
@@ -26,6 +26,7 @@ const PULL_TIMEOUT_MS = 30 * 60_000;
 /** Two that start the same model meet at most so often. */
 const START_ROUNDS = 4;
 const RETRY_MS = 500;
+const REMOVAL_LOOKS = 40;
 /** Of a container that is removed, so many last lines are kept. */
 const KEPT_LINES = 2_000;
 
@@ -57,8 +58,8 @@ export class DockerDriver implements ServerDriver {
   }
 
   start(onExit: ExitListener): Promise<Launched> {
+    this.#giveUp = new AbortController();
     return this.#inTurn(async () => {
-      this.#giveUp = new AbortController();
       try {
         return await this.#start(onExit);
       } catch (cause) {
@@ -90,8 +91,7 @@ export class DockerDriver implements ServerDriver {
       try {
         await this.#stop(deadlineMs);
       } catch (cause) {
-        const { kind, message } = faultOf(cause);
-        throw new SluiceError(kind === "away" ? "DOCKER_UNAVAILABLE" : "DEPLOY_FAILED", message, { cause });
+        throw this.#refusal(cause, "its container cannot be stopped and removed");
       }
     });
   }
@@ -101,7 +101,7 @@ export class DockerDriver implements ServerDriver {
       const found = await this.#find();
       if (found !== null) return await this.#options.docker.logs(found.Id, tail, follow && found.State.Running, signal);
     } catch (cause) {
-      throw new SluiceError("DOCKER_UNAVAILABLE", faultOf(cause).message, { cause });
+      throw this.#refusal(cause, "its log cannot be read");
     }
     return readServerLog(this.#folder, { tail, follow: false, signal });
   }
@@ -140,7 +140,7 @@ export class DockerDriver implements ServerDriver {
     if (there === null) return null;
     if (!isOurs(there, name, config())) {
       const whose = `a container named '${this.#containerName}' that Sluice did not start`;
-      throw startFailure(`${whose} is in its way; remove or rename it`);
+      throw new StartRefused(`${whose} is in its way; remove or rename it`);
     }
     const isUsable = there.State.Running || isAboutToStart(there, clock.now());
     if (isUsable && isMatching(there, model(), config())) return there;
@@ -211,17 +211,28 @@ export class DockerDriver implements ServerDriver {
   }
 
   #startError(cause: unknown): SluiceError {
-    if (cause instanceof SluiceError) return cause;
+    if (cause instanceof SluiceError)
+      return cause.code === "MODEL_START_FAILED" ? cause : new StartRefused(cause.message, cause);
     if (this.#giveUp.signal.aborted) return startFailure("its start was called off");
     const { name, logger, model, config } = this.#options;
     const fault = faultOf(cause);
     logger.warn({ event: "docker_refused", model: name, reason: fault.message }, "a container could not be started");
-    return startFailure(describeStartFault(fault, { image: imageOf(model(), config()), config: config() }), fault);
+    const problem = describeStartFault(fault, { image: imageOf(model(), config()), config: config() });
+    return fault.kind === "away" ? startFailure(problem, fault) : new StartRefused(problem, fault);
+  }
+
+  /** The daemon's own words may hold anything: they are for operators. */
+  #refusal(cause: unknown, problem: string): SluiceError {
+    const { kind, message } = faultOf(cause);
+    if (kind === "away") return new SluiceError("DOCKER_UNAVAILABLE", message, { cause });
+    this.#options.logger.warn({ event: "docker_refused", model: this.#options.name, reason: message }, problem);
+    return new SluiceError("DEPLOY_FAILED", `Model '${this.#options.name}': ${problem}.`, { cause });
   }
 
   /** While the daemon is away it is tried again until the deadline. */
   async #stop(deadlineMs: number): Promise<void> {
     const { clock } = this.#options;
+    this.#watch?.expectStop();
     for (;;) {
       try {
         const found = await this.#find();
@@ -247,7 +258,10 @@ export class DockerDriver implements ServerDriver {
     await this.#keepLog(Id);
     await unlessDone(docker.remove(Id));
     // It may be somebody else who removes it.
-    for (let round = 0; round < 20 && (await docker.inspect(Id)) !== null; round++) await clock.sleep(RETRY_MS / 2);
+    for (let round = 0; (await docker.inspect(Id)) !== null; round++) {
+      if (round === REMOVAL_LOOKS) throw new DockerFault("refused", "a container goes on being removed");
+      await clock.sleep(RETRY_MS / 2);
+    }
   }
 
   /** Best effort: a log that cannot be kept must not keep a container from going. */

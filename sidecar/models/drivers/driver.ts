@@ -23,16 +23,28 @@ export interface ServerDriver {
    * @throws MODEL_START_FAILED, its message fit for a caller; {@link StartRefused} where trying again is of no use
    */
   start(onExit: ExitListener): Promise<Launched>;
-  /** A server that an earlier sidecar left running and that still matches its definition. Ends those that do not match. */
+  /** A server that an earlier sidecar left running and that still serves its definition's model. Ends what does not. */
   adopt(onExit: ExitListener): Promise<Launched | null>;
-  /** Ends the server and everything it started; resolves when all of it is gone. Harmless where nothing runs. */
+  /**
+   * Ends the server and everything it started; resolves when all of it is gone. Harmless where nothing runs.
+   * @throws DOCKER_UNAVAILABLE when its daemon does not answer until the deadline: it may still run. DEPLOY_FAILED when that refuses
+   */
   stop(deadlineMs: number): Promise<void>;
-  /** What the present or the last run has printed; ends with the run when it is followed, or when the signal aborts. */
+  /**
+   * What the present or the last run has printed; ends with the run when it is followed, or when the signal aborts.
+   * @throws DOCKER_UNAVAILABLE
+   */
   logs(options: LogOptions): Promise<Readable>;
 }
 
 export function startFailure(problem: string, cause?: unknown): SluiceError {
   return new SluiceError("MODEL_START_FAILED", problem, { cause });
+}
+
+/** The end by a signal as a predicate. The kernel kills for want of memory on the whole machine without telling anybody. */
+export function describeSignal(signal: string): string {
+  const why = signal === "SIGKILL" ? ", by somebody or for want of memory on its machine" : "";
+  return `was killed by ${signal}${why}`;
 }
 
 /** A start that would end the same way again: what can never fit, what waited too long for its turn. It is not tried again. */

@@ -107,6 +107,11 @@ export class ProcessGroup {
     return this.#isGoneWithin(KILL_GRACE_MS);
   }
 
+  /** Those of it that live. */
+  pids(): number[] {
+    return this.#members().map(({ pid }) => pid);
+  }
+
   #members(): ProcessRow[] {
     const { pid, startTime, runId } = this.identity;
     const leader = readProcess(pid);

@@ -2,18 +2,17 @@
  * Runs a model server as a process of its own: own process group, own log file, found again by a later sidecar.
  * It outlives us on purpose: when the sidecar is killed, light requests go on.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { inheritedEnvironment } from "../../../config/inherited-environment.js";
 import type { ProcessModelConfig } from "../../../config/schema.js";
 import type { Clock } from "../../../core/runtime/clock.js";
 import type { Logger } from "../../../core/runtime/logger.js";
 import type { LogOptions } from "../management.js";
-import { fillIn, type PlaceholderValues } from "../placeholders.js";
-import { type ExitListener, type Launched, type ServerDriver, startFailure } from "./driver.js";
+import { describeSignal, type ExitListener, type Launched, type ServerDriver, startFailure } from "./driver.js";
 import { isPortFree, takeFreePort } from "./free-port.js";
+import { formatMemory, type ServerLimits } from "./limits.js";
+import { watchMemory } from "./memory-watch.js";
 import {
   hashCommand,
   modelFolder,
@@ -22,16 +21,9 @@ import {
   removeRecord,
   writeRecord,
 } from "./process-record.js";
-import {
-  bootId,
-  findRun,
-  isSame,
-  ProcessGroup,
-  type ProcessIdentity,
-  RUN_ID_VARIABLE,
-  readProcess,
-} from "./process-table.js";
+import { bootId, findRun, isSame, ProcessGroup, type ProcessIdentity, readProcess } from "./process-table.js";
 import { openServerLog, readServerLog, rotateServerLog } from "./server-log.js";
+import { spawnServer } from "./spawn-server.js";
 
 /** From SIGTERM to SIGKILL. */
 const STOP_GRACE_MS = 10_000;
@@ -43,6 +35,8 @@ export interface ProcessDriverOptions {
   readonly name: string;
   /** Null for a folder whose model is no longer configured: whatever runs there is ended. */
   readonly entry: ProcessModelConfig | null;
+  /** Memory is held to; processors are not, which is said once. Default: none. */
+  readonly limits?: ServerLimits;
   readonly dataDir: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -56,6 +50,10 @@ export class ProcessDriver implements ServerDriver {
   #turn: Promise<unknown> = Promise.resolve();
   #cancelWatch: () => void = () => {};
   #cancelRotation: () => void = () => {};
+  #cancelMemoryWatch: () => void = () => {};
+  /** Why we ended the present run ourselves. */
+  #verdict: string | null = null;
+  #isCpuLimitTold = false;
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
@@ -86,7 +84,8 @@ export class ProcessDriver implements ServerDriver {
   }
 
   logs(options: LogOptions): Promise<Readable> {
-    return readServerLog(this.#folder, options);
+    const group = this.#group;
+    return readServerLog(this.#folder, options, () => this.#group === null || this.#group !== group);
   }
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
@@ -111,15 +110,19 @@ export class ProcessDriver implements ServerDriver {
     };
     await this.#write(record);
     const log = await this.#openLog();
-    const child = await this.#spawn(entry, record, log).finally(() => log?.close());
+    const child = await spawnServer(entry, { port, runId: record.run_id, output: log?.fd ?? null })
+      .catch(async (cause) => {
+        await removeRecord(this.#folder).catch(() => undefined);
+        throw cause;
+      })
+      .finally(() => log?.close());
     const identity = { pid: child.pid!, startTime: readProcess(child.pid!)?.startTime ?? null, runId: record.run_id };
     const group = new ProcessGroup(identity);
-    this.#group = group;
+    this.#begin(group);
     child.once("exit", (code, signal) => this.#ended(group, describeExit(code, signal), onExit));
     if (child.exitCode !== null || child.signalCode !== null) {
       this.#ended(group, describeExit(child.exitCode, child.signalCode), onExit);
     }
-    this.#rotate();
     await this.#write({ ...record, pid: identity.pid, start_time: identity.startTime });
     return launched(identity, port);
   }
@@ -150,41 +153,6 @@ export class ProcessDriver implements ServerDriver {
     }
   }
 
-  async #spawn(entry: ProcessModelConfig, record: ProcessRecord, log: FileHandle | null): Promise<ChildProcess> {
-    const values: PlaceholderValues = {
-      name: entry.name,
-      model_uri: entry.model_uri ?? "",
-      model_path: "",
-      model_type: entry.model_type ?? "",
-      port: String(record.port),
-    };
-    const [program, ...args] = entry.command.map((part) => fillIn(part, values));
-    const own = Object.fromEntries(Object.entries(entry.env).map(([name, value]) => [name, fillIn(value, values)]));
-    const output = log?.fd ?? "ignore";
-    try {
-      const child = spawn(program!, args, {
-        cwd: entry.cwd ?? undefined,
-        env: { ...inheritedEnvironment(), ...own, [RUN_ID_VARIABLE]: record.run_id },
-        detached: true,
-        stdio: ["ignore", output, output],
-      });
-      await new Promise((resolve, reject) => {
-        child.once("spawn", () => resolve(undefined));
-        child.once("error", reject);
-      });
-      child.on("error", () => undefined);
-      child.unref();
-      return child;
-    } catch (cause) {
-      await removeRecord(this.#folder).catch(() => undefined);
-      const code = (cause as { code?: unknown }).code;
-      throw startFailure(
-        `its program could not be started (${typeof code === "string" ? code : "unknown reason"})`,
-        cause,
-      );
-    }
-  }
-
   async #adopt(onExit: ExitListener): Promise<Launched | null> {
     const record = await readRecord(this.#folder);
     if (record === null) {
@@ -206,9 +174,8 @@ export class ProcessDriver implements ServerDriver {
         logger.info({ model: name, pid: identity.pid }, "a model server that is no longer configured so was ended");
       return null;
     }
-    this.#group = group;
+    this.#begin(group);
     this.#watch(group, onExit);
-    this.#rotate();
     // A start that was cut off gets its number now.
     if (record.pid === null) await this.#write({ ...record, pid: identity.pid, start_time: identity.startTime });
     logger.info({ event: "model_adopted", model: name, pid: identity.pid }, "a running model server was found again");
@@ -222,6 +189,24 @@ export class ProcessDriver implements ServerDriver {
       if (isSame(group.identity)) this.#watch(group, onExit);
       else this.#ended(group, "ended", onExit);
     });
+  }
+
+  #begin(group: ProcessGroup): void {
+    const { clock, limits, logger, name } = this.#options;
+    this.#group = group;
+    this.#verdict = null;
+    this.#rotate();
+    if (limits?.nanoCpus != null && !this.#isCpuLimitTold) {
+      this.#isCpuLimitTold = true;
+      logger.warn({ model: name }, "a process is not held to its limit of processors; the docker driver does that");
+    }
+    const limitBytes = limits?.memoryBytes ?? null;
+    if (limitBytes === null) return;
+    const onExcess = () => {
+      this.#verdict = `ran out of memory (limit ${formatMemory(limitBytes)})`;
+      void group.end(0);
+    };
+    this.#cancelMemoryWatch = watchMemory({ group, limitBytes, clock, onExcess });
   }
 
   #rotate(): void {
@@ -242,7 +227,7 @@ export class ProcessDriver implements ServerDriver {
       await group.end(0);
       await this.#forget(group);
     });
-    onExit(cause);
+    onExit(this.#group === group ? (this.#verdict ?? cause) : cause);
   }
 
   async #forget(group: ProcessGroup): Promise<void> {
@@ -250,6 +235,7 @@ export class ProcessDriver implements ServerDriver {
     this.#group = null;
     this.#cancelWatch();
     this.#cancelRotation();
+    this.#cancelMemoryWatch();
     await removeRecord(this.#folder).catch(() => undefined);
   }
 }
@@ -266,5 +252,5 @@ function identify(record: ProcessRecord): ProcessIdentity | null {
 }
 
 function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
-  return signal === null ? `exited with code ${code ?? 0}` : `was killed by ${signal}`;
+  return signal === null ? `exited with code ${code ?? 0}` : describeSignal(signal);
 }

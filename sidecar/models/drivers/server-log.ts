@@ -36,7 +36,7 @@ export async function rotateServerLog(folder: string, maxBytes: number = MAX_LOG
   await truncate(path, 0);
 }
 
-/** Keeps what a server that is about to vanish has printed, in place of what was kept before; more than `maxBytes` of it is cut off. */
+/** Keeps what a server that is about to vanish has printed, if anything, in place of what was kept before; about the last `maxBytes`. */
 export async function keepServerLog(folder: string, text: Readable, maxBytes: number = MAX_TAIL_BYTES): Promise<void> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -45,6 +45,7 @@ export async function keepServerLog(folder: string, text: Readable, maxBytes: nu
     bytes += (chunk as Buffer).length;
     while (bytes - chunks[0]!.length >= maxBytes) bytes -= chunks.shift()!.length;
   }
+  if (bytes === 0) return;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, FILE);
   await writeFile(`${path}.new`, Buffer.concat(chunks), { mode: 0o600 });
@@ -56,11 +57,19 @@ const MAX_TAIL_BYTES = 2 ** 20;
 const FOLLOW_MS = 250;
 const CHUNK_BYTES = 64 * 1024;
 
-/** The last lines of the newest file and, when it is followed, what comes after them until the signal aborts. */
-export async function readServerLog(folder: string, { tail, follow, signal }: LogOptions): Promise<Readable> {
+/**
+ * The last lines of the newest file and, when it is followed, what comes after them until the run is over or the signal aborts.
+ * @param isOver asked before each look for more
+ */
+export async function readServerLog(
+  folder: string,
+  { tail, follow, signal }: LogOptions,
+  isOver: () => boolean = () => false,
+): Promise<Readable> {
   const path = join(folder, FILE);
   const past = await readTail(path, tail);
-  return Readable.from(lines(path, past, follow ? signal : AbortSignal.abort()), { objectMode: false });
+  const text = follow ? followFile(path, past, { signal, isOver }) : [past.text].filter(({ length }) => length > 0);
+  return Readable.from(text, { objectMode: false });
 }
 
 interface Past {
@@ -91,11 +100,18 @@ function lastLines(text: Buffer, count: number): Buffer {
   return text;
 }
 
-async function* lines(path: string, past: Past, signal: AbortSignal): AsyncGenerator<Buffer> {
+interface Until {
+  readonly signal: AbortSignal;
+  readonly isOver: () => boolean;
+}
+
+async function* followFile(path: string, past: Past, { signal, isOver }: Until): AsyncGenerator<Buffer> {
   if (past.text.length > 0) yield past.text;
   let at = past.endByte;
   const chunk = Buffer.alloc(CHUNK_BYTES);
   while (!signal.aborted) {
+    // Asked first: what was written before the run's end is read once more.
+    const isLast = isOver();
     const file = await open(path, "r").catch(() => null);
     try {
       const size = (await file?.stat())?.size ?? 0;
@@ -110,6 +126,7 @@ async function* lines(path: string, past: Past, signal: AbortSignal): AsyncGener
     } finally {
       await file?.close();
     }
+    if (isLast) return;
     await pause(FOLLOW_MS, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -2,8 +2,10 @@ import fastify from "fastify";
 import t, { type Test } from "tap";
 import type { ConfigInput } from "../../../config/schema.js";
 import { asSluiceError, errorEnvelope } from "../../../core/contract/errors.js";
+import { systemClock } from "../../../core/runtime/clock.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import { registerModelRoutes } from "../../../sidecar/api/models.js";
+import { createModelKnowledge } from "../../../sidecar/models/model-knowledge.js";
 import { closedPort, command, startCatalogue, startServer } from "../models/support.js";
 
 interface Answer {
@@ -21,7 +23,12 @@ async function serve(t: Test, config: ConfigInput) {
     const error = asSluiceError(caught);
     void reply.code(error.status).send(errorEnvelope(error));
   });
-  registerModelRoutes(app, { catalogue, http });
+  registerModelRoutes(app, {
+    catalogue,
+    http,
+    management: { facts: () => null },
+    knowledge: createModelKnowledge(null, systemClock),
+  });
   const origin = await app.listen({ port: 0, host: "127.0.0.1" });
   t.teardown(async () => {
     await app.close();

@@ -115,6 +115,19 @@ t.test("the newest twenty starts of each model are kept", async (t) => {
   t.same(models.starts("n"), [{ model: "n", modelUri: null, tookMs: 7, atMs: 1 }]);
 });
 
+t.test("starts of names that nobody uses any more go in the end", async (t) => {
+  const { models, file } = await openRig(t);
+  const db = openForWriting(file);
+  db.exec(
+    `INSERT INTO model_starts (model, model_uri, took_ms, at_ms)
+     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT 'old-' || i, NULL, 1, 1 FROM n`,
+  );
+  await models.recordStart({ model: "m", modelUri: null, tookMs: 1, atMs: 1 });
+  t.same(db.prepare("SELECT count(*) AS kept FROM model_starts").get(), { kept: 10_000 });
+  t.same([models.starts("old-1").length, models.starts("old-2").length, models.starts("m").length], [0, 1, 1]);
+  db.close();
+});
+
 t.test("a data folder of a version before deployments is brought up, its tasks untouched", async (t) => {
   const dataDir = t.testdir();
   const folder = join(dataDir, "before");
