@@ -172,12 +172,15 @@ export class ManagedServers {
     const owned = this.#owned.get(name);
     if (owned === undefined) return "stopped";
     await owned.begun;
-    owned.driver.stopFault = null;
     const outcome = await owned.server.stopWhenIdle(waitMs);
-    const { stopFault } = owned.driver;
-    if (stopFault === null) return outcome;
-    this.adopt(name);
-    throw stopFault;
+    try {
+      // A run's end may be seen before all of it is gone.
+      await owned.driver.stopped();
+      return outcome;
+    } catch (cause) {
+      this.adopt(name);
+      throw cause;
+    }
   }
 
   /** Looks again for a server of this model that runs already. */
@@ -193,8 +196,9 @@ export class ManagedServers {
   async stop(deadlineMs: number, leave: (server: ModelServer) => Promise<boolean>): Promise<void> {
     const end = async ({ server, driver }: Managed) => {
       const isLeft = driver.place === "docker" || (await leave(server));
-      if (isLeft) server.close(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));
-      else await server.stop(deadlineMs);
+      if (!isLeft) return server.stop(deadlineMs);
+      server.close(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));
+      driver.leave();
     };
     await Promise.all(this.all.map(end));
   }

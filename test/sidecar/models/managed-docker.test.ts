@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import t from "tap";
 import type { ConfigInput } from "../../../config/schema.js";
-import { systemClock } from "../../../core/runtime/clock.js";
 import { dockerSkipReason, NODE_IMAGE, startDocker, type TestDocker } from "../../helpers/docker.js";
+import { fastClock } from "../../helpers/fast-clock.js";
 import { requireOrSkip } from "../../helpers/services.js";
 import { deployRequest, onDemand, startManaged, WAIT_MS } from "./managed-rig.js";
 import { folderOf, PROGRAM, until } from "./support.js";
@@ -70,13 +70,13 @@ function tests(docker: TestDocker): void {
     "without a word a daemon that answers runs what is deployed, and a restart of the sidecar finds it",
     async (t) => {
       const dataDir = join(folderOf(t), "data");
-      const first = await startManaged(t, config, dataDir, systemClock);
+      const first = await startManaged(t, config, dataDir, fastClock(4));
       const { container_id } = await first.management.deploy("deployed", deployRequest(-1));
       t.match(container_id, /^[0-9a-f]{64}$/);
       t.match(await first.catalogue.ensureReady("deployed", WAIT_MS), { source: "docker", serverId: container_id });
       await first.close();
       t.ok(await isThere("deployed"), "it runs on");
-      const second = await startManaged(t, config, dataDir, systemClock);
+      const second = await startManaged(t, config, dataDir, fastClock(4));
       t.match(await second.catalogue.ensureReady("deployed", WAIT_MS), { serverId: container_id, source: "docker" });
       await second.management.remove("deployed", false);
       t.notOk(await isThere("deployed"));
@@ -87,7 +87,7 @@ function tests(docker: TestDocker): void {
   t.test("containers that CogStack Model Gateway left are kept as what their labels say", async (t) => {
     await runOther("manual", ofCmg("manual", 3_600));
     await runOther("auto", ofCmg("auto", 600));
-    const rig = await startManaged(t, config, undefined, systemClock);
+    const rig = await startManaged(t, config, undefined, fastClock(4));
     const { catalogue, store, management } = rig;
     await until(() => ["manual", "auto"].every((name) => catalogue.get(name)?.state === "ready"), "both", 30_000);
     t.match(store.deployment("manual"), { deploymentType: "manual", ttlSeconds: 3_600, modelUri: "models:/m/1" });
@@ -104,7 +104,7 @@ function tests(docker: TestDocker): void {
     "a container of the stack is removed when told to, and wins over an on-demand model of its name",
     async (t) => {
       await runOther("stack", {});
-      const rig = await startManaged(t, config, undefined, systemClock);
+      const rig = await startManaged(t, config, undefined, fastClock(4));
       const { catalogue, management } = rig;
       await management.onDemand.create(onDemand("stack"));
       await until(() => catalogue.get("stack")?.state === "ready", "it", 30_000);
