@@ -329,6 +329,9 @@ function whileDraining(life: Life, event: LifeEvent, now: number, rules: LifeRul
       return { life: { ...life, before: null }, actions: [{ do: "stop", run: life.run }] };
     case "exited":
     case "start-failed":
+      // It is being ended: only when the driver has cleared it away may the next run begin.
+      if (life.before === null) return stay(life);
+      return life.wantedAgain ? begin(life) : stay({ ...UNBORN, run: life.run });
     case "stopped":
       return life.wantedAgain ? begin(life) : stay({ ...UNBORN, run: life.run });
     default:

@@ -29,6 +29,8 @@ export interface ModelManagementOptions {
 
 /** How long a removal or a stop waits for what holds the model. */
 const HELD_WAIT_MS = 30_000;
+/** How long an answer waits until every proxy knows of the change, so that whoever is told of a model finds it. */
+const FOLLOWED_WAIT_MS = 2_000;
 
 export function createModelManagement(options: ModelManagementOptions): ModelManagement {
   return new Management(options);
@@ -44,15 +46,28 @@ class Management implements ModelManagement {
   constructor(options: ModelManagementOptions) {
     this.#options = options;
     this.#managed = options.catalogue.managed;
-    this.onDemand = options.onDemand;
-    options.onDemand.onChange(() => this.#managed.refresh());
+    const { onDemand } = options;
+    onDemand.onChange(() => this.#managed.refresh());
+    this.onDemand = {
+      ...onDemand,
+      create: (request) => this.#followed(onDemand.create(request)),
+      update: (name, request) => this.#followed(onDemand.update(name, request)),
+      disable: (name) => this.#followed(onDemand.disable(name)),
+      enable: (id) => this.#followed(onDemand.enable(id)),
+    };
+  }
+
+  async #followed<Value>(change: Promise<Value>): Promise<Value> {
+    const value = await change;
+    await this.#options.catalogue.presence.whenFollowed(FOLLOWED_WAIT_MS);
+    return value;
   }
 
   async deploy(name: string, request: DeployRequest): Promise<Deployed> {
     const row = await this.#options.plan(name, request, (each) => this.#isTaken(each));
     // Another deployment of that name may have begun while MLflow was asked.
     if (this.#isTaken(name)) throw alreadyRunning(name);
-    return this.#alone(name, () => this.#deploy(row));
+    return this.#alone(name, () => this.#followed(this.#deploy(row)));
   }
 
   #isTaken(name: string): boolean {
@@ -125,7 +140,7 @@ class Management implements ModelManagement {
 
   async remove(name: string, force: boolean): Promise<void> {
     if (!MODEL_NAME.test(name)) throw new SluiceError("MODEL_NAME_INVALID", "Invalid model name");
-    await this.#alone(name, () => this.#remove(name, force));
+    await this.#alone(name, () => this.#followed(this.#remove(name, force)));
   }
 
   async #remove(name: string, force: boolean): Promise<void> {

@@ -46,6 +46,8 @@ export class Presence {
   /** By model: the first version that showed its newest drain. */
   readonly #drains = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
+  /** Called after each report, and when a proxy goes. */
+  readonly #reports = new Set<() => void>();
   readonly #cancelGrace: () => void;
   #version = 1;
   #isGrace = true;
@@ -68,6 +70,23 @@ export class Presence {
   advance(): void {
     this.#version += 1;
     for (const listener of this.#listeners) listener();
+  }
+
+  /**
+   * Resolves once every proxy we see acts on the route table as it is now, or after the bound: whoever was told of a new model finds it.
+   */
+  async whenFollowed(boundMs: number): Promise<void> {
+    const version = this.#version;
+    const isFollowed = () =>
+      ![...this.#proxies.values()].some((each) => each.streams > 0 && each.acknowledged < version);
+    if (isFollowed()) return;
+    const done = new AbortController();
+    const look = () => {
+      if (isFollowed()) done.abort();
+    };
+    this.#reports.add(look);
+    await this.#options.clock.sleep(boundMs, done.signal);
+    this.#reports.delete(look);
   }
 
   /** Called at each new version, before anything else happens. The answer unsubscribes. */
@@ -94,6 +113,7 @@ export class Presence {
       proxy.streams -= 1;
       if (proxy.streams > 0 || this.#proxies.get(id) !== proxy) return;
       proxy.acknowledged = UNHEARD;
+      for (const look of this.#reports) look();
       if (this.#isEnding) this.#forget(id, proxy);
       else this.#forgetLater(id, proxy);
     };
@@ -109,6 +129,11 @@ export class Presence {
     }
     this.#hold(report, proxy);
     if (proxy.streams > 0) proxy.acknowledged = report.epoch === this.#epoch ? report.version : UNHEARD;
+    this.#told();
+  }
+
+  #told(): void {
+    for (const look of this.#reports) look();
     this.#options.onFree();
   }
 
@@ -177,6 +202,6 @@ export class Presence {
     this.#proxies.delete(id);
     for (const release of proxy.leases.values()) release();
     proxy.leases.clear();
-    this.#options.onFree();
+    this.#told();
   }
 }

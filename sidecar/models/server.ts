@@ -257,6 +257,8 @@ export class ModelServer {
   #apply(event: LifeEvent): void {
     if (this.#closed.signal.aborted) return;
     const before = this.#life;
+    const isOver = (event.type === "exited" || event.type === "stopped") && event.run === before.run;
+    if (isOver && this.#options.driver !== null) this.#place(null);
     const { life, actions } = advance(before, event, this.#options.clock.elapsed(), this.#options.rules());
     this.#life = life;
     if (before.state === "draining" && before.before === null && life.state !== "draining") this.#stops += 1;

@@ -76,7 +76,7 @@ export const DELETE: Table = {
       says: "a running on-demand model is stopped; its configuration stays and starts it again",
       check: async (t, bench) => {
         await bench.create("on-demand");
-        await bench.ask("GET", "/models/on-demand/info");
+        t.equal((await bench.ask("GET", "/models/on-demand/info")).status, 200);
         t.equal((await bench.ask("DELETE", "/models/on-demand")).status, 204);
         t.match((await bench.ask("GET", "/models/on-demand")).json, { is_running: false });
         t.match((await bench.ask("GET", "/admin/on-demand/on-demand")).json, { enabled: true });

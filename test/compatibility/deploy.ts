@@ -136,7 +136,7 @@ export const DEPLOY: Table = {
         refused(t, await bench.deploy("first"), 409, /already running/i, /first/);
         refused(t, await bench.deploy("static-one"), 409, /already running/i);
         await bench.create("auto-one");
-        await bench.ask("GET", "/models/auto-one/info");
+        t.equal((await bench.ask("GET", "/models/auto-one/info")).status, 200);
         refused(t, await bench.deploy("auto-one"), 409, /already running/i);
       },
     },

@@ -178,7 +178,7 @@ export const ON_DEMAND_CHANGE: Table = {
       says: "its running server is left alone",
       check: async (t, bench) => {
         await bench.create("goes-on");
-        await bench.ask("GET", "/models/goes-on/info");
+        t.equal((await bench.ask("GET", "/models/goes-on/info")).status, 200);
         await bench.ask("DELETE", `${BASE}/goes-on`);
         t.equal((await bench.ask("GET", "/models/goes-on")).json.is_running, true);
         t.equal((await bench.ask("GET", "/models/goes-on/info")).status, 200);
@@ -189,7 +189,7 @@ export const ON_DEMAND_CHANGE: Table = {
       says: "a change leaves the running server alone",
       check: async (t, bench) => {
         await bench.create("steady");
-        await bench.ask("GET", "/models/steady/info");
+        t.equal((await bench.ask("GET", "/models/steady/info")).status, 200);
         await put(bench, "steady", { model_uri: "models:/steady/2" });
         t.match((await bench.ask("GET", "/models/steady")).json, { is_running: true, uri: "models:/steady/1" });
       },

@@ -46,6 +46,18 @@ export const STARTING: Table = {
       },
     },
     {
+      id: "start-at-once",
+      says: "a configuration can be used as soon as its creation is answered",
+      check: async (t, bench) => {
+        for (let round = 0; round < 20; round++) {
+          const name = `fresh-${round}`;
+          await bench.create(name, { model_uri: "dies:at-once" });
+          const { json } = await bench.ask("GET", `/models/${name}/info`);
+          t.equal(json?.error?.code, "MODEL_START_FAILED", "it was known, and tried");
+        }
+      },
+    },
+    {
       id: "start-by-task",
       says: "a task's request is held until its model is there, then answered with the uuid",
       differs: "the uuid comes at once: the task is written down and waits for its model",

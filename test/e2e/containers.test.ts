@@ -121,7 +121,7 @@ t.test("models on demand in containers", async (t) => {
     t.equal(await annotate(url, "by-hand"), 200);
     const removed = await fetch(`${url}/models/by-hand?force=false`, { method: "DELETE" });
     t.equal(removed.status, 204, await removed.text());
-    t.equal((await containersOf(docker, "by-hand")).length, 0);
+    t.strictSame(await containersOf(docker, "by-hand"), []);
   });
 });
 
