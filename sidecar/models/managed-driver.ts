@@ -28,6 +28,8 @@ export interface ManagedDriverOptions {
 export class ManagedDriver implements ServerDriver {
   readonly #options: ManagedDriverOptions;
   #present: PlacedDriver | null = null;
+  /** Why the last stop has failed; null when it has not. Rejects never. */
+  #lastStop: Promise<Error | null> = Promise.resolve(null);
   /** The start that is under way, until its own driver has it. */
   #pending = new AbortController();
 
@@ -60,7 +62,24 @@ export class ManagedDriver implements ServerDriver {
 
   async stop(deadlineMs: number): Promise<void> {
     this.#pending.abort();
-    await this.#present?.driver.stop(deadlineMs);
+    const stop = Promise.resolve(this.#present?.driver.stop(deadlineMs));
+    this.#lastStop = stop.then(
+      () => null,
+      (cause: Error) => cause,
+    );
+    await stop;
+  }
+
+  /** Resolves when no stop is under way. @throws what the last one has failed with, once */
+  async stopped(): Promise<void> {
+    const fault = await this.#lastStop;
+    this.#lastStop = Promise.resolve(null);
+    if (fault !== null) throw fault;
+  }
+
+  leave(): void {
+    this.#pending.abort();
+    this.#present?.driver.leave();
   }
 
   async logs(options: LogOptions): Promise<Readable> {

@@ -73,7 +73,7 @@ export class ManagedModels {
       limits: () => limitsOf(config()),
       residents: () => this.servers.all.map((each) => this.#residentOf(each)).filter((each) => each !== null),
       isWanted: (name) => this.servers.get(name)?.server.isHeld ?? false,
-      evict: async (name) => void (await this.servers.get(name)?.server.stopWhenIdle(REAP_WAIT_MS)),
+      evict: async (name) => void (await this.servers.stopWhenIdle(name, REAP_WAIT_MS)),
       callOff: (name) => this.servers.get(name)?.server.drain(),
       onWait: (name, problem) => this.servers.waitsFor(name, problem),
       clock,
@@ -224,10 +224,8 @@ export class ManagedModels {
   /** A deployment that is past its time is forgotten; what is on demand is only stopped. */
   async #reap({ name }: Reap): Promise<boolean> {
     const managed = this.servers.get(name);
-    if (managed === undefined) return true;
-    await managed.begun;
-    if ((await managed.server.stopWhenIdle(REAP_WAIT_MS)) === "held") return false;
-    if (managed.model.origin === "deployment") await this.forget(name);
+    if ((await this.servers.stopWhenIdle(name, REAP_WAIT_MS)) === "held") return false;
+    if (managed?.model.origin === "deployment") await this.forget(name);
     return true;
   }
 

@@ -164,6 +164,25 @@ export class ManagedServers {
     return next === null || runKey === keyOf(next, driver.place, this.#options.config());
   }
 
+  /**
+   * {@link ModelServer.stopWhenIdle}, once what an earlier sidecar left of it was looked for.
+   * @throws what its driver refused to stop it with; it is looked for again then
+   */
+  async stopWhenIdle(name: string, waitMs: number): Promise<"stopped" | "held"> {
+    const owned = this.#owned.get(name);
+    if (owned === undefined) return "stopped";
+    await owned.begun;
+    const outcome = await owned.server.stopWhenIdle(waitMs);
+    try {
+      // A run's end may be seen before all of it is gone.
+      await owned.driver.stopped();
+      return outcome;
+    } catch (cause) {
+      this.adopt(name);
+      throw cause;
+    }
+  }
+
   /** Looks again for a server of this model that runs already. */
   adopt(name: string): void {
     const owned = this.#owned.get(name);
@@ -177,8 +196,9 @@ export class ManagedServers {
   async stop(deadlineMs: number, leave: (server: ModelServer) => Promise<boolean>): Promise<void> {
     const end = async ({ server, driver }: Managed) => {
       const isLeft = driver.place === "docker" || (await leave(server));
-      if (isLeft) server.close(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));
-      else await server.stop(deadlineMs);
+      if (!isLeft) return server.stop(deadlineMs);
+      server.close(new SluiceError("SHUTTING_DOWN", "Sluice is stopping"));
+      driver.leave();
     };
     await Promise.all(this.all.map(end));
   }

@@ -12,7 +12,6 @@ import type { LogOptions, ModelFacts, ModelManagement, OnDemandConfigs } from ".
 import type { ManagedCatalogue } from "./model-catalogue.js";
 import type { Deployment, ModelStore } from "./model-store.js";
 import { watchModels } from "./model-watch.js";
-import type { ModelServer } from "./server.js";
 
 export interface ModelManagementOptions {
   readonly catalogue: ManagedCatalogue;
@@ -112,7 +111,7 @@ class Management implements ModelManagement {
   }
 
   async #takeBack(name: string, earlier: Deployment | null): Promise<void> {
-    await this.#managed.servers.get(name)?.server.stopWhenIdle(0);
+    await this.#managed.servers.stopWhenIdle(name, 0);
     if (earlier === null) return this.#managed.forget(name);
     await this.#options.store.putDeployment(earlier);
     this.#managed.refresh();
@@ -150,7 +149,7 @@ class Management implements ModelManagement {
     if (managed === undefined) return this.#removeOther(name, force);
     const isDown = ["absent", "failed"].includes(managed.server.entry.state);
     if (isDown && !force) throw notRunning(name);
-    await this.#stop(managed.server);
+    await this.#stop(name, () => this.#managed.servers.stopWhenIdle(name, HELD_WAIT_MS));
     failpoint("remove.after_stop");
     if (this.#options.store.deployment(name) !== null) await this.#managed.forget(name);
   }
@@ -161,7 +160,7 @@ class Management implements ModelManagement {
     const { containers } = catalogue;
     const server = catalogue.server(name);
     if (server?.entry.source === "static") throw notManaged(name);
-    if (server !== undefined) await this.#stop(server);
+    if (server !== undefined) await this.#stop(name, () => server.stopWhenIdle(HELD_WAIT_MS));
     let outcome: "removed" | "down" | "unknown" | null = null;
     try {
       const canAsk = server !== undefined || (await containers.isAnswering());
@@ -184,20 +183,16 @@ class Management implements ModelManagement {
   }
 
   async stop(name: string): Promise<ModelEntry> {
-    const managed = this.#known(name);
-    await managed.begun;
-    await this.#stop(managed.server);
-    return managed.server.entry;
+    const { server } = this.#known(name);
+    await this.#stop(server.name, () => this.#managed.servers.stopWhenIdle(server.name, HELD_WAIT_MS));
+    return server.entry;
   }
 
-  /** @throws MODEL_IN_USE, DEPLOY_FAILED when its driver refuses */
-  async #stop(server: ModelServer): Promise<void> {
-    if ((await server.stopWhenIdle(HELD_WAIT_MS)) === "stopped") return;
+  /** @throws MODEL_IN_USE, DOCKER_UNAVAILABLE, DEPLOY_FAILED when its driver refuses */
+  async #stop(name: string, stop: () => Promise<"stopped" | "held">): Promise<void> {
+    if ((await stop()) === "stopped") return;
     const seconds = HELD_WAIT_MS / 1_000;
-    throw new SluiceError(
-      "MODEL_IN_USE",
-      `Model '${server.name}' is in use and has not become free within ${seconds} s`,
-    );
+    throw new SluiceError("MODEL_IN_USE", `Model '${name}' is in use and has not become free within ${seconds} s`);
   }
 
   logs(name: string, options: LogOptions): Promise<Readable> {

@@ -161,6 +161,7 @@ export class SimulatedCatalogue implements ModelCatalogue {
         await process.clock.sleep(STARTS_IN_MS);
         server.die("was ended");
       },
+      leave: () => {},
       logs: async () => Readable.from([]),
     };
   }

@@ -53,6 +53,11 @@ export class ContainerWatch {
     this.#options.onExit(this.#isStopping ? "was stopped" : cause);
   }
 
+  /** Looks no longer; its end is not told. */
+  leave(): void {
+    this.#over.abort();
+  }
+
   async #watch(): Promise<void> {
     const { signal } = this.#over;
     const { docker, clock } = this.#options;

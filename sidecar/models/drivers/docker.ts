@@ -96,6 +96,12 @@ export class DockerDriver implements ServerDriver {
     });
   }
 
+  leave(): void {
+    this.#giveUp.abort();
+    this.#watch?.leave();
+    this.#watch = null;
+  }
+
   async logs({ tail, follow, signal }: LogOptions): Promise<Readable> {
     try {
       const found = await this.#find();

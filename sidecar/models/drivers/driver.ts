@@ -30,6 +30,8 @@ export interface ServerDriver {
    * @throws DOCKER_UNAVAILABLE when its daemon does not answer until the deadline: it may still run. DEPLOY_FAILED when that refuses
    */
   stop(deadlineMs: number): Promise<void>;
+  /** Looks after the present run no longer and leaves it running, for a later sidecar to adopt. */
+  leave(): void;
   /**
    * What the present or the last run has printed; ends with the run when it is followed, or when the signal aborts.
    * @throws DOCKER_UNAVAILABLE

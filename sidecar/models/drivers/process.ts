@@ -83,6 +83,13 @@ export class ProcessDriver implements ServerDriver {
     });
   }
 
+  leave(): void {
+    this.#group = null;
+    this.#cancelWatch();
+    this.#cancelRotation();
+    this.#cancelMemoryWatch();
+  }
+
   logs(options: LogOptions): Promise<Readable> {
     const group = this.#group;
     return readServerLog(this.#folder, options, () => this.#group === null || this.#group !== group);

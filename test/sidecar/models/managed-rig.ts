@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Test } from "tap";
 import type { ConfigInput } from "../../../config/schema.js";
 import type { OnDemandCreate } from "../../../core/contract/model-management.js";
+import type { Clock } from "../../../core/runtime/clock.js";
 import { createHttpClient } from "../../../core/runtime/http.js";
 import type { Logger } from "../../../core/runtime/logger.js";
 import { createSidecarMetrics } from "../../../sidecar/metrics.js";
@@ -32,12 +33,16 @@ export function templateOf(switches: readonly string[], given: ConfigInput = {})
 }
 
 /** For a test as well as for a program that is killed. */
-export async function openManaged(dataDir: string, given: ConfigInput, logger: Logger) {
+export async function openManaged(
+  dataDir: string,
+  given: ConfigInput,
+  logger: Logger,
+  clock: Clock = fastClock(FACTOR),
+) {
   let config = configOf({ ...given, data_dir: dataDir });
   const tasks = await openTasks({ dataDir, bounds: () => ({ maxTasks: 1e6, maxBytes: 2 ** 40 }), logger });
   const http = createHttpClient({ connectTimeoutMs: 2_000 });
   const metrics = createSidecarMetrics(tasks.store);
-  const clock = fastClock(FACTOR);
   const models = openModels({ tasks, metrics, mlflow: null, http, clock, logger, config: () => config });
   await models.catalogue.start();
   return {
@@ -57,9 +62,9 @@ export async function openManaged(dataDir: string, given: ConfigInput, logger: L
   };
 }
 
-export async function startManaged(t: Test, given: ConfigInput, dataDir = join(folderOf(t), "data")) {
+export async function startManaged(t: Test, given: ConfigInput, dataDir = join(folderOf(t), "data"), clock?: Clock) {
   const { logger, lines } = keepLog();
-  const opened = await openManaged(dataDir, given, logger);
+  const opened = await openManaged(dataDir, given, logger, clock);
   // As in the sidecar, where it is the servers that keep the process alive: the parts' own timers do not.
   const alive = setInterval(() => {}, 1_000);
   let closed: Promise<void> | undefined;

@@ -42,6 +42,8 @@ if (text("exit-while") !== undefined && existsSync(text("exit-while")!)) process
 // The first process of a container hears no signal that it has no handler for.
 if (process.pid === 1) process.on("SIGTERM", () => process.exit(143));
 if (values["ignore-term"] === true) process.on("SIGTERM", () => {});
+// The first process of a container ignores what it has no handler for.
+else if (process.pid === 1) process.on("SIGTERM", () => process.exit(0));
 if (text("grandchild") !== undefined) {
   const child = spawn(process.execPath, ["-e", "process.on('SIGTERM',()=>{});setInterval(()=>{},1000)"], {
     stdio: "ignore",
