@@ -6,7 +6,6 @@ import {
   count,
   duration,
   gpus,
-  LATER,
   LONGEST_AGE_MS,
   modelName,
   port,
