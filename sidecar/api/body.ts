@@ -6,6 +6,7 @@ import { jsonFaultAt } from "./json-fault.js";
 import { type Item, itemsOf, missing, notAnObject, refuse } from "./refused.js";
 
 const MAX_BYTES = 256 * 1024;
+const MAX_DROPPED_BYTES = 64 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
 
 /** `none`: empty, or JSON's null; `text`: of another content type than JSON. */
@@ -23,9 +24,12 @@ export async function readBody(request: FastifyRequest): Promise<GivenBody> {
   return value === null ? { kind: "none" } : { kind: "json", value };
 }
 
+/**
+ * What is too large is read to its end all the same, and dropped: an answer in the middle of a body is lost to whoever still sends it.
+ */
 function collect(stream: FastifyRequest["raw"]): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    let chunks: Buffer[] = [];
     let size = 0;
     const fail = (error: SluiceError) => {
       clearTimeout(timer);
@@ -37,20 +41,23 @@ function collect(stream: FastifyRequest["raw"]): Promise<Buffer> {
       TIMEOUT_MS,
     );
     stream.on("data", (chunk: Buffer) => {
-      chunks.push(chunk);
       size += chunk.byteLength;
-      if (size <= MAX_BYTES) return;
-      fail(
-        new SluiceError("BODY_TOO_LARGE", `the body is larger than ${MAX_BYTES} bytes`, {
-          hint: "Send a smaller one.",
-        }),
-      );
+      if (size <= MAX_BYTES) chunks.push(chunk);
+      else chunks = [];
+      if (size > MAX_DROPPED_BYTES) fail(tooLarge());
     });
     stream.once("end", () => {
+      if (size > MAX_BYTES) return fail(tooLarge());
       clearTimeout(timer);
       resolve(Buffer.concat(chunks));
     });
     stream.once("error", () => fail(new SluiceError("CLIENT_GONE", "the caller hung up")));
+  });
+}
+
+function tooLarge(): SluiceError {
+  return new SluiceError("BODY_TOO_LARGE", `the body is larger than ${MAX_BYTES} bytes`, {
+    hint: "Send a smaller one.",
   });
 }
 

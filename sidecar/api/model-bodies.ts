@@ -23,8 +23,13 @@ const deploySpec = z.object({
     .nullish(),
 });
 
-const modelUri = plainText().describe("Where the model is, as MLflow names it; stronger than tracking_id");
-const trackingId = plainText().describe("An MLflow run that has a model");
+/** With three bytes a character still below the 128 KiB that Linux takes as one argument. */
+const MAX_URI_LENGTH = 32_000;
+
+const modelUri = plainText()
+  .max(MAX_URI_LENGTH)
+  .describe("Where the model is, as MLflow names it; stronger than tracking_id");
+const trackingId = plainText().max(MAX_URI_LENGTH).describe("An MLflow run that has a model");
 const idleTtl = laxInteger({ above: 0, max: LONGEST_SECONDS }).describe(
   "Seconds without use after which it is stopped",
 );

@@ -40,7 +40,7 @@ export interface Bench {
   deploy(name: string, body?: object): Promise<Answer>;
   /** Makes an on-demand configuration and checks nothing. */
   create(name: string, body?: object): Promise<Answer>;
-  /** Resolves when the model is running; rejects when that takes too long. */
+  /** Resolves when the model runs and answers; rejects when that takes too long. */
   running(name: string): Promise<void>;
   /** Resolves when this holds; rejects when that takes too long. */
   until(what: string, holds: () => Promise<boolean> | boolean): Promise<void>;
@@ -58,7 +58,7 @@ export async function startBench(t: Test, config: BenchConfig = {}): Promise<Ben
   });
   const ask = createClient(sluice.url);
   const running = (name: string) =>
-    until(`${name} runs`, async () => (await ask("GET", `/models/${name}`)).json?.is_running === true);
+    until(`${name} runs`, async () => (await ask("GET", `/models/${name}?verbose=true`)).json?.runtime !== undefined);
   return {
     ask,
     sluice,
