@@ -35,7 +35,7 @@ export async function deployModel(name: string, flags: DeployFlags): Promise<voi
     const { container_id, ttl } = deployed;
     const until = ttl === -1 ? "until it is removed" : `for ${formatSeconds(ttl)}`;
     const state = flags.wait === true ? "is ready" : "starts";
-    tell(`${name} ${state}, as ${container_id.slice(0, 20)}, ${until}.`);
+    tell(`${name} ${state}, ${until} (${container_id.slice(0, 20)}).`);
     if (flags.wait !== true) advise(`How it goes: sluice models watch ${name}`);
   });
 }

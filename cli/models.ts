@@ -56,7 +56,10 @@ export async function listModels(flags: ShowFlags): Promise<void> {
     process.stdout.write("No models. Name some under 'discovery' in the configuration, or: sluice models deploy\n");
     return;
   }
-  process.stdout.write(formatTable(rows, COLUMNS, layoutOf(process.stdout)));
+  const layout = layoutOf(process.stdout);
+  // What no model has, a person need not see as a column; a program finds the same columns every time.
+  const more = MORE.filter(({ value }) => layout.isTerminal && rows.some((row) => typeof value(row) === "string"));
+  process.stdout.write(formatTable(rows, [...COLUMNS, ...more], layout));
 }
 
 /** None where it is not Sluice that answers. */
@@ -94,6 +97,9 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: "TYPE", value: (model) => model.model_type },
   { title: "URI", value: (model) => model.uri, whenNarrow: "cut" },
   { title: "DESCRIPTION", value: (model) => model.description, whenNarrow: "cut" },
+];
+
+const MORE: readonly Column<Row>[] = [
   { title: "STOPS", value: ({ known }) => (known === undefined ? null : endOf(known)), whenNarrow: "leave-out" },
   { title: "PROBLEM", value: ({ known }) => known?.problem, whenNarrow: "cut" },
 ];

@@ -6,7 +6,7 @@ import { registerDocs } from "./api/docs.js";
 import { registerHealthRoute } from "./api/health.js";
 import { registerInternalRoutes } from "./api/internal.js";
 import { registerPresence } from "./api/presence.js";
-import { registerNotFound, sendError } from "./api/replies.js";
+import { bothForms, registerNotFound, sendError } from "./api/replies.js";
 import { registerRouteStream } from "./api/route-stream.js";
 import { registerTaskEvents } from "./api/task-events.js";
 import { registerTaskRoutes } from "./api/tasks.js";
@@ -55,6 +55,8 @@ export function createApp(deps: AppDeps, more: readonly RegisterRoutes[] = []): 
   app.addHook("onRoute", ({ method, url }) => {
     for (const each of [method].flat()) known.remember(each, url);
   });
+  // The proxy answers it; what comes here came with another method.
+  for (const url of bothForms("/models/:name/tasks/:task")) known.remember("POST", url);
 
   const watch = new TaskWatch(deps.store);
   app.addHook("onClose", async () => watch.close());

@@ -11,15 +11,17 @@ type OfModel = { Params: { name: string } };
 
 export function registerDeploymentRoutes(app: FastifyInstance, management: ModelManagement): void {
   for (const url of bothForms("/models/:name")) {
-    // A body that is no JSON is said first, then a wrong name, then wrong fields.
-    app.post<OfModel>(url, async (request) => {
-      const body = await readBody(request);
+    // `/models/` has an empty name, and is the list's own path. A body that is no JSON is said first, then a wrong name, then wrong fields.
+    app.post<OfModel>(url, async (request, reply) => {
       const { name } = request.params;
+      if (name === "") return reply.callNotFound();
+      const body = await readBody(request);
       checkModelName(name);
       return management.deploy(name, deployRequest(validatedFields(deployBody, body)));
     });
     app.delete<OfModel>(url, async (request, reply) => {
       const { name } = request.params;
+      if (name === "") return reply.callNotFound();
       checkModelName(name);
       const query = new Query(request.query);
       const force = query.flag("force");

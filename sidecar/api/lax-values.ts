@@ -2,6 +2,12 @@
 import { z } from "zod";
 import { booleanOf, integerOf } from "./lax.js";
 
+/** NUL and halves of characters, which can stand neither in a command's argument nor in a URL. */
+const UNUSABLE = /\0|\p{Surrogate}/u;
+
+export const plainText = () =>
+  z.string().refine((text) => !UNUSABLE.test(text), "NUL and half characters are not allowed");
+
 export const laxBoolean = () =>
   z.preprocess((given) => {
     if (given === 0 || given === 1) return given === 1;

@@ -1,7 +1,7 @@
 /** What the routes of models take: the schemas that bodies are held against, and OpenAPI is written from. */
 import { z } from "zod";
 import type { DeployRequest, OnDemandCreate, OnDemandUpdate } from "../../core/contract/model-management.js";
-import { laxBoolean, laxInteger, withoutNulls } from "./lax-values.js";
+import { laxBoolean, laxInteger, plainText, withoutNulls } from "./lax-values.js";
 
 /** A hundred years; so that every time that follows from it is a date. */
 const LONGEST_SECONDS = 3_155_760_000;
@@ -11,7 +11,7 @@ export const memory = z
   .string()
   .regex(MEMORY, "a size is digits, a decimal part if needed, and one of k, m, g: 512m, 1.5g")
   .describe("Bytes, or with one letter k, m or g: 512m, 1.5g");
-export const cpus = z.string().describe("Decimal number of processors above 0, as text: 0.5");
+export const cpus = plainText().describe("Decimal number of processors above 0, as text: 0.5");
 export const gpus = z
   .union([z.literal("all"), z.int().gt(0)], "gpus is 'all' or a whole number above 0")
   .describe("`all`, or how many");
@@ -23,8 +23,8 @@ const deploySpec = z.object({
     .nullish(),
 });
 
-const modelUri = z.string().describe("Where the model is, as MLflow names it; stronger than tracking_id");
-const trackingId = z.string().describe("An MLflow run that has a model");
+const modelUri = plainText().describe("Where the model is, as MLflow names it; stronger than tracking_id");
+const trackingId = plainText().describe("An MLflow run that has a model");
 const idleTtl = laxInteger({ above: 0, max: LONGEST_SECONDS }).describe(
   "Seconds without use after which it is stopped",
 );
@@ -48,12 +48,12 @@ const settings = {
   model_uri: modelUri.nullish(),
   tracking_id: trackingId.nullish(),
   idle_ttl: idleTtl.nullish(),
-  description: z.string().nullish(),
+  description: plainText().nullish(),
   deploy: deploySpec.nullish().describe("Limits and reservations of its server"),
 };
 
 export const createBody = z.object({
-  model_name: z.string().describe("A letter or digit, then up to 254 letters, digits, underscores, dots or hyphens"),
+  model_name: plainText().describe("A letter or digit, then up to 254 letters, digits, underscores, dots or hyphens"),
   ...settings,
   replace_enabled: flag(true, "Disables the enabled version of this name; false: that one is a conflict"),
   inherit_config: flag(true, "Takes what is null from the enabled version"),

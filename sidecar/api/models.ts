@@ -51,8 +51,9 @@ function isListedAsRunning(entry: ModelEntry): boolean {
   return isRunning(entry) || !entry.onDemand;
 }
 
-function isRunning({ state }: Pick<ModelEntry, "state">): boolean {
-  return state === "ready" || state === "draining";
+/** What Sluice has started runs, whether or not it answers yet: so CMG says of a container. */
+function isRunning({ state, serverId }: Pick<ModelEntry, "state" | "serverId">): boolean {
+  return state === "ready" || state === "draining" || serverId !== undefined;
 }
 
 function nameModel({ name, modelUri, ...entry }: ModelEntry): ModelObject {

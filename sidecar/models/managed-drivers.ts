@@ -3,6 +3,7 @@ import type { Config } from "../../config/schema.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { type ServerDriver, startFailure } from "./drivers/driver.js";
+import { limitsOf } from "./drivers/limits.js";
 import { ProcessDriver } from "./drivers/process.js";
 import { recordedModels } from "./drivers/process-record.js";
 import { processOf } from "./managed-definitions.js";
@@ -82,7 +83,7 @@ export class ManagedDrivers {
         "no Docker daemon answers at discovery.docker.socket, and models.deployment.process.command does not say how to start a process",
       );
     }
-    return new ProcessDriver({ name: model.name, entry, dataDir, clock, logger });
+    return new ProcessDriver({ name: model.name, entry, limits: limitsOf(model.deploy), dataDir, clock, logger });
   }
 
   /** Ends processes that an earlier sidecar left of models which are no processes now. */

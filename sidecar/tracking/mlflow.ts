@@ -81,6 +81,8 @@ export function createMlflow(options: MlflowOptions): Mlflow {
   }
 
   async function getRun(runId: string, signal: AbortSignal | undefined): Promise<TrackedRun | Unknown> {
+    // What no run's id can be is not asked for: an odd one must not look like MLflow being away.
+    if (!PLAIN_NAME.test(runId)) return UNKNOWN;
     const answer = await rest.get(`runs/get?run_id=${encodeURIComponent(runId)}`, signal);
     return answer === UNKNOWN ? UNKNOWN : readMlflowRun(answer.run);
   }

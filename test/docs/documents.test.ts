@@ -15,6 +15,7 @@ const DOCUMENTS = [
   "CONTRIBUTING.md",
   "CHANGELOG.md",
   "docs/cli.md",
+  "docs/models.md",
   "docs/tasks.md",
   "docs/training.md",
   "docs/webhooks.md",

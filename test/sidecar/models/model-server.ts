@@ -40,7 +40,12 @@ if (text("seen") !== undefined) {
 if (text("exit") !== undefined) process.exit(Number(text("exit")));
 if (text("exit-while") !== undefined && existsSync(text("exit-while")!)) process.exit(9);
 // The first process of a container hears no signal that it has no handler for.
-if (process.pid === 1) process.on("SIGTERM", () => process.exit(143));
+if (process.pid === 1) {
+  process.on("SIGTERM", () => {
+    console.log("told to end");
+    process.exit(143);
+  });
+}
 if (values["ignore-term"] === true) process.on("SIGTERM", () => {});
 // The first process of a container ignores what it has no handler for.
 else if (process.pid === 1) process.on("SIGTERM", () => process.exit(0));

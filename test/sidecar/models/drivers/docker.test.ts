@@ -120,12 +120,15 @@ function tests(docker: TestDocker): void {
     const config = driverConfig(docker);
     const first = openDriver(t, config, modelOf("a1"));
     const { id, url } = await first.driver.start(first.onExit);
+    await answers(url);
     first.client.close();
     await docker.client.getContainer(id).pause();
     const second = openDriver(t, config, modelOf("a1"));
     t.match(await second.driver.adopt(second.onExit), { id, url });
-    await second.driver.stop(soon());
+    await second.driver.stop(Date.now() + 20_000);
     t.notOk(await exists("a1"));
+    const log = await second.driver.logs({ tail: 1, follow: false, signal: new AbortController().signal });
+    t.equal(await text(log), "told to end\n", "it could hear the signal");
     t.equal(second.exits.length, 1);
     t.equal(await second.driver.adopt(second.onExit), null);
   });
