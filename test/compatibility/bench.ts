@@ -58,7 +58,7 @@ export async function startBench(t: Test, config: BenchConfig = {}): Promise<Ben
   });
   const ask = createClient(sluice.url);
   const running = (name: string) =>
-    until(`${name} runs`, async () => (await ask("GET", `/models/${name}?verbose=true`)).json?.runtime !== undefined);
+    until(`${name} runs`, async () => (await ask("GET", `/admin/models/${name}`)).json?.state === "ready");
   return {
     ask,
     sluice,
