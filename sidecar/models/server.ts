@@ -118,6 +118,8 @@ export class ModelServer {
 
   /** Checks a watched server now rather than at its next time. */
   checkNow(): void {
+    // Between two runs the timer belongs to the next start.
+    if (this.#url === null || this.#life.isPausing) return;
     if (["starting", "ready", "unreachable"].includes(this.#life.state)) this.#scheduleCheck(this.#life.run, 0);
   }
 

@@ -60,6 +60,11 @@ const BASE = {
   tracking: { uri: "http://x:5000" },
 };
 
+/** A setting that is no secret quotes what it refuses, whole or with the mangling's own sign in it. */
+function withoutQuoted(text: string): string {
+  return text.replace(/'([^']*)'/g, (whole, inner: string) => (inner.replace(/\W/g, "") === SECRET_TEXT ? "" : whole));
+}
+
 t.test(`${ROUNDS} mangled configurations load or are refused with faults, and never show a secret`, async (t) => {
   const cwd = t.testdir({});
   const keys = SETTINGS.map(({ path }) => path);
@@ -95,8 +100,7 @@ t.test(`${ROUNDS} mangled configurations load or are refused with faults, and ne
       counts.loaded++;
     } catch (caught) {
       if (!(caught instanceof ConfigError)) t.fail(`seed ${seed}: ${(caught as Error).stack}`);
-      else if (/hunter2/.test(caught.format().replaceAll("'hunter2hunter2'", "")))
-        t.fail(`seed ${seed}: ${caught.format()}`);
+      else if (/hunter2/.test(withoutQuoted(caught.format()))) t.fail(`seed ${seed}: ${caught.format()}`);
       else counts.refused++;
     }
   }

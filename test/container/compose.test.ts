@@ -82,7 +82,8 @@ t.test("docker compose up: a proxy without, a sidecar with the Docker socket", a
       names = lists?.running.filter((each) => each.is_running).map(({ name }) => name) ?? [];
       if (!names.includes("medcat-test")) await new Promise((done) => setTimeout(done, 200));
     }
-    while ((await fetch(`${url}/readyz`)).status !== 200 && performance.now() < untilMs)
+    const status = async () => ((await (await fetch(`${url}/readyz`)).json()) as { status: string }).status;
+    while ((await status()) !== "ready" && performance.now() < untilMs)
       await new Promise((done) => setTimeout(done, 200));
     t.strictSame(
       names,

@@ -53,8 +53,8 @@ async function waitForReadiness(url: string): Promise<void> {
   const untilMs = performance.now() + HEALTHY_WITHIN_MS;
   while (performance.now() < untilMs) {
     const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
-    await answer.arrayBuffer();
-    if (answer.status === 200) return;
+    // Without its sidecar it is ready too, but knows no models.
+    if (((await answer.json()) as { status: string }).status === "ready") return;
     await new Promise((done) => setTimeout(done, 100));
   }
 }

@@ -41,9 +41,9 @@ export class ContainerWatch {
     return this.#options.details.Id;
   }
 
-  /** Whatever ends it from now on is our own doing. */
-  expectStop(): void {
-    this.#isStopping = true;
+  /** Whatever ends it from now on is our own doing, or, after a stop that failed, is not. */
+  expectStop(isStopping: boolean): void {
+    this.#isStopping = isStopping;
   }
 
   /** The run has ended, as far as its model is concerned. */

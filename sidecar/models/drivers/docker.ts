@@ -238,7 +238,7 @@ export class DockerDriver implements ServerDriver {
   /** While the daemon is away it is tried again until the deadline. */
   async #stop(deadlineMs: number): Promise<void> {
     const { clock } = this.#options;
-    this.#watch?.expectStop();
+    this.#watch?.expectStop(true);
     for (;;) {
       try {
         const found = await this.#find();
@@ -247,7 +247,10 @@ export class DockerDriver implements ServerDriver {
         this.#watch = null;
         return;
       } catch (cause) {
-        if (faultOf(cause).kind !== "away" || clock.now() + RETRY_MS > deadlineMs) throw cause;
+        if (faultOf(cause).kind !== "away" || clock.now() + RETRY_MS > deadlineMs) {
+          this.#watch?.expectStop(false);
+          throw cause;
+        }
         await clock.sleep(RETRY_MS);
       }
     }
