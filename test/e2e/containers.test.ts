@@ -1,48 +1,25 @@
 /** Models on demand as real containers, through the public API: one start for a crowd, stops under traffic, trouble with Docker. */
-import { realpathSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import t from "tap";
-import type { ConfigInput } from "../../config/schema.js";
-import { dockerSkipReason, NODE_IMAGE, startDocker, type TestDocker } from "../helpers/docker.js";
+import { dockerSkipReason, startDocker, type TestDocker } from "../helpers/docker.js";
 import { requireOrSkip } from "../helpers/services.js";
 import { type RunningSluice, startSluice } from "../helpers/sluice.js";
+import { CONTAINER_NETWORK, containerConfig, createOnDemand } from "./container-rig.js";
 import { runReapRounds } from "./reap-rounds.js";
 
-const root = fileURLToPath(new URL("../../..", import.meta.url));
-const NETWORK = "sluice-test-models";
 const CROWD = 200;
 const ROUNDS = 6;
 const HEALS_WITHIN_MS = 40_000;
 const NOTE = "Seen on 3 March 2021 by Dr Khan, tel 020 7946 0958";
 
-export function containerConfig(docker: TestDocker): ConfigInput {
-  return {
-    discovery: { docker: { enabled: true, socket: docker.socket }, process: [], probe_interval: "200ms" },
-    proxy: { workers: 2 },
-    models: { deployment: { driver: "docker", auto: { health_check_timeout: "30s" } } },
-    cms: {
-      network: NETWORK,
-      image: NODE_IMAGE,
-      command: ["/app/gazetteer/main.js", "--host=0.0.0.0", "--port={port}", "--name={name}"],
-      volumes: {
-        [join(root, "dist/examples/gazetteer")]: "/app/gazetteer",
-        [join(root, "package.json")]: "/app/package.json",
-        [realpathSync(join(root, "node_modules/ws"))]: "/app/node_modules/ws",
-      },
-    },
-  };
-}
-
 t.test("models on demand in containers", async (t) => {
   if (!requireOrSkip(t, "docker", await dockerSkipReason())) return;
   const docker = await startDocker();
   t.teardown(() => docker.stop());
-  await docker.createNetwork(NETWORK);
+  await docker.createNetwork(CONTAINER_NETWORK);
   const sluice = await startSluice(t, { config: containerConfig(docker) });
   const { url } = sluice;
-  await configure(url, "cold");
+  await createOnDemand(url, "cold");
 
   await t.test(`${CROWD} requests arrive together for a cold model: one container, ${CROWD} answers`, async (t) => {
     const statuses = await Promise.all(Array.from({ length: CROWD }, () => annotate(url, "cold")));
@@ -85,7 +62,7 @@ t.test("models on demand in containers", async (t) => {
   });
 
   await t.test("the daemon is killed and comes back: what runs answers, and what is cold starts again", async (t) => {
-    await configure(url, "other");
+    await createOnDemand(url, "other");
     await docker.kill();
     t.equal(await live(sluice), 200, "alive without a daemon");
     const refused = await fetch(`${url}/models/other/process`, {
@@ -124,15 +101,6 @@ t.test("models on demand in containers", async (t) => {
     t.strictSame(await containersOf(docker, "by-hand"), []);
   });
 });
-
-async function configure(url: string, name: string): Promise<void> {
-  const answer = await fetch(`${url}/admin/on-demand`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model_name: name, model_uri: `models:/${name}/1`, idle_ttl: 3_600 }),
-  });
-  if (answer.status !== 201) throw new Error(`${answer.status}: ${await answer.text()}`);
-}
 
 async function annotate(url: string, model: string): Promise<number> {
   const answer = await fetch(`${url}/models/${model}/process`, {
