@@ -123,7 +123,7 @@ export interface Step {
 
 const FIRST_PROBE_MS = 50;
 /** A request that waits for a start meets a ready server at most about so much late. */
-const SLOWEST_PROBE_MS = 100;
+const SLOWEST_PROBE_MS = 150;
 const FIRST_RETRY_MS = 500;
 const SLOWEST_RETRY_MS = 10_000;
 

@@ -194,7 +194,7 @@ t.test("a start ends at its bound, whatever it is doing then", async (t) => {
 });
 
 t.test(
-  "checks of a start grow from 50 ms to 100 ms, so that who waits hardly waits longer than the start",
+  "checks of a start grow from 50 ms to 150 ms, so that who waits hardly waits longer than the start",
   async (t) => {
     let current = advance(starting, EVENTS.launched!, NOW, STARTABLE).life;
     const pauses: number[] = [];
@@ -205,7 +205,7 @@ t.test(
       current = step.life;
     }
     t.equal(pauses[0], 50);
-    t.equal(pauses.at(-1), 100);
+    t.equal(pauses.at(-1), 150);
     t.strictSame(
       pauses,
       [...pauses].sort((one, other) => one - other),
