@@ -5,7 +5,7 @@ import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { AdmissionLimits, Resident } from "./admission.js";
 import type { ManagedContainer } from "./discovery/containers.js";
-import { limitsOf as resourcesOf } from "./drivers/limits.js";
+import { checkLimits, limitsOf } from "./drivers/limits.js";
 import { joinDefinitions } from "./managed-definitions.js";
 import type { ManagedDriver } from "./managed-driver.js";
 import { type ContainerDrivers, ManagedDrivers } from "./managed-drivers.js";
@@ -70,7 +70,7 @@ export class ManagedModels {
     this.times = store === null ? null : new StartTimes({ store, clock, logger });
     this.#drivers = new ManagedDrivers(options);
     this.#starts = new Starts({
-      limits: () => limitsOf(config()),
+      limits: () => admissionLimits(config()),
       residents: () => this.servers.all.map((each) => this.#residentOf(each)).filter((each) => each !== null),
       isWanted: (name) => this.servers.get(name)?.server.isHeld ?? false,
       evict: async (name) => void (await this.servers.stopWhenIdle(name, REAP_WAIT_MS)),
@@ -83,7 +83,11 @@ export class ManagedModels {
       config,
       placeOf: (model) => this.#drivers.placeOf(model),
       createDriver: (model, isStart) => this.#drivers.create(model, isStart),
-      admit: (model, signal) => this.#starts.admit(model.name, needOf(model, config()), signal),
+      admit: async (model, signal) => {
+        // First: nothing makes room for a start that will be refused.
+        checkLimits(model.deploy);
+        await this.#starts.admit(model.name, needOf(model, config()), signal);
+      },
       createServer: (definition, driver, startable) => this.#createServer(definition, driver, startable),
       onChange,
       clock,
@@ -255,7 +259,7 @@ function adoptedRow({
   return [{ name, deploymentType, modelUri, modelType: null, trackingId: null, ...times, deploy: null, createdAtMs }];
 }
 
-function limitsOf({ models }: Config): AdmissionLimits {
+function admissionLimits({ models }: Config): AdmissionLimits {
   const { auto, memory, never_together } = models.deployment;
   return {
     maxStarts: auto.max_concurrent_deployments,
@@ -266,6 +270,6 @@ function limitsOf({ models }: Config): AdmissionLimits {
 
 /** The memory a server is counted with. */
 function needOf({ deploy }: ManagedModel, { models }: Config): number {
-  const { memoryBytes, reservedMemoryBytes } = resourcesOf(deploy);
+  const { memoryBytes, reservedMemoryBytes } = limitsOf(deploy);
   return memoryBytes ?? reservedMemoryBytes ?? models.deployment.memory.default ?? 0;
 }
