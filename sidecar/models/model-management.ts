@@ -12,6 +12,7 @@ import type { LogOptions, ModelFacts, ModelManagement, OnDemandConfigs } from ".
 import type { ManagedCatalogue } from "./model-catalogue.js";
 import type { Deployment, ModelStore } from "./model-store.js";
 import { watchModels } from "./model-watch.js";
+import type { ModelServer } from "./server.js";
 
 export interface ModelManagementOptions {
   readonly catalogue: ManagedCatalogue;
@@ -156,11 +157,8 @@ class Management implements ModelManagement {
 
   /** One that Sluice did not start: a container of the project may be removed all the same. */
   async #removeOther(name: string, force: boolean): Promise<void> {
-    const { catalogue } = this.#options;
-    const { containers } = catalogue;
-    const server = catalogue.server(name);
-    if (server?.entry.source === "static") throw notManaged(name);
-    if (server !== undefined) await this.#stop(name, () => server.stopWhenIdle(HELD_WAIT_MS));
+    const { containers } = this.#options.catalogue;
+    const server = await this.#drainOther(name);
     let outcome: "removed" | "down" | "unknown" | null = null;
     try {
       const canAsk = server !== undefined || (await containers.isAnswering());
@@ -171,6 +169,19 @@ class Management implements ModelManagement {
     }
     if (outcome === "down") throw notRunning(name);
     if (outcome === "unknown" && !force) throw this.#unknown(name);
+  }
+
+  /** Undefined where no server of that name is seen: one that vanishes while it is waited for is held by nobody. */
+  async #drainOther(name: string): Promise<ModelServer | undefined> {
+    const { catalogue, clock } = this.#options;
+    const untilMs = clock.elapsed() + HELD_WAIT_MS;
+    for (;;) {
+      const server = catalogue.server(name);
+      if (server === undefined) return undefined;
+      if (server.entry.source === "static") throw notManaged(name);
+      if ((await server.stopWhenIdle(Math.max(0, untilMs - clock.elapsed()))) === "stopped") return server;
+      if (!server.isClosed) throw inUse(name);
+    }
   }
 
   start(name: string): ModelEntry {
@@ -190,9 +201,7 @@ class Management implements ModelManagement {
 
   /** @throws MODEL_IN_USE, DOCKER_UNAVAILABLE, DEPLOY_FAILED when its driver refuses */
   async #stop(name: string, stop: () => Promise<"stopped" | "held">): Promise<void> {
-    if ((await stop()) === "stopped") return;
-    const seconds = HELD_WAIT_MS / 1_000;
-    throw new SluiceError("MODEL_IN_USE", `Model '${name}' is in use and has not become free within ${seconds} s`);
+    if ((await stop()) === "held") throw inUse(name);
   }
 
   logs(name: string, options: LogOptions): Promise<Readable> {
@@ -225,6 +234,11 @@ class Management implements ModelManagement {
   #unknown(name: string): SluiceError {
     return new SluiceError("MODEL_UNKNOWN", unavailableMessage(name, this.#options.catalogue.list()));
   }
+}
+
+function inUse(name: string): SluiceError {
+  const seconds = HELD_WAIT_MS / 1_000;
+  return new SluiceError("MODEL_IN_USE", `Model '${name}' is in use and has not become free within ${seconds} s`);
 }
 
 function alreadyRunning(name: string): SluiceError {
