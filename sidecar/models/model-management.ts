@@ -28,7 +28,7 @@ export interface ModelManagementOptions {
   readonly logger: Logger;
 }
 
-/** How long a removal or a stop waits for what holds the model. */
+/** How long a removal waits for what holds the model, and a stop that is not told how long. */
 const HELD_WAIT_MS = 30_000;
 /** How long an answer waits until every proxy knows of the change, so that whoever is told of a model finds it. */
 const FOLLOWED_WAIT_MS = 2_000;
@@ -150,7 +150,7 @@ class Management implements ModelManagement {
     if (managed === undefined) return this.#removeOther(name, force);
     const isDown = ["absent", "failed"].includes(managed.server.entry.state);
     if (isDown && !force) throw notRunning(name);
-    await this.#stop(name, () => this.#managed.servers.stopWhenIdle(name, HELD_WAIT_MS));
+    await this.#stop(name, HELD_WAIT_MS);
     failpoint("remove.after_stop");
     if (this.#options.store.deployment(name) !== null) await this.#managed.forget(name);
   }
@@ -180,7 +180,7 @@ class Management implements ModelManagement {
       if (server === undefined) return undefined;
       if (server.entry.source === "static") throw notManaged(name);
       if ((await server.stopWhenIdle(Math.max(0, untilMs - clock.elapsed()))) === "stopped") return server;
-      if (!server.isClosed) throw inUse(name);
+      if (!server.isClosed) throw inUse(name, HELD_WAIT_MS);
     }
   }
 
@@ -193,15 +193,15 @@ class Management implements ModelManagement {
     return server.entry;
   }
 
-  async stop(name: string): Promise<ModelEntry> {
+  async stop(name: string, waitMs: number = HELD_WAIT_MS): Promise<ModelEntry> {
     const { server } = this.#known(name);
-    await this.#stop(server.name, () => this.#managed.servers.stopWhenIdle(server.name, HELD_WAIT_MS));
+    await this.#stop(server.name, waitMs);
     return server.entry;
   }
 
   /** @throws MODEL_IN_USE, DOCKER_UNAVAILABLE, DEPLOY_FAILED when its driver refuses */
-  async #stop(name: string, stop: () => Promise<"stopped" | "held">): Promise<void> {
-    if ((await stop()) === "held") throw inUse(name);
+  async #stop(name: string, waitMs: number): Promise<void> {
+    if ((await this.#managed.servers.stopWhenIdle(name, waitMs)) === "held") throw inUse(name, waitMs);
   }
 
   logs(name: string, options: LogOptions): Promise<Readable> {
@@ -236,8 +236,8 @@ class Management implements ModelManagement {
   }
 }
 
-function inUse(name: string): SluiceError {
-  const seconds = HELD_WAIT_MS / 1_000;
+function inUse(name: string, waitMs: number): SluiceError {
+  const seconds = waitMs / 1_000;
   return new SluiceError("MODEL_IN_USE", `Model '${name}' is in use and has not become free within ${seconds} s`);
 }
 
