@@ -61,7 +61,8 @@ export class ManagedModels {
   readonly #reaper: Reaper;
   /** Since when each running server is ready; epoch ms. */
   readonly #readySince = new Map<string, number>();
-  readonly #forgotten = new Set<string>();
+  /** By name, elapsed ms until which no container of it is taken for a deployment. */
+  readonly #forgottenUntil = new Map<string, number>();
   #taken: ReadonlySet<string> = new Set();
 
   constructor(options: ManagedModelsOptions) {
@@ -150,12 +151,18 @@ export class ManagedModels {
   }
 
   async #keep(row: Deployment): Promise<void> {
-    if (this.#options.store === null || this.#forgotten.has(row.name)) return;
+    if (this.#options.store === null || this.#isForgotten(row.name)) return;
     await this.#options.store.putDeployment(row);
     this.#options.logger.info(
       { event: "deployment_adopted", model: row.name },
       "a container of ours that nothing named is kept as a deployment",
     );
+  }
+
+  #isForgotten(name: string): boolean {
+    const now = this.#options.clock.elapsed();
+    for (const [each, untilMs] of this.#forgottenUntil) if (untilMs <= now) this.#forgottenUntil.delete(each);
+    return this.#forgottenUntil.has(name);
   }
 
   /** To be called after a server has changed, before the change is told. */
@@ -236,8 +243,7 @@ export class ManagedModels {
   /** Removes the row of a deployment, and with it a server that is down. */
   async forget(name: string): Promise<void> {
     // A look at Docker that began before must not bring it back.
-    this.#forgotten.add(name);
-    this.#options.clock.after(FORGOTTEN_MS, () => this.#forgotten.delete(name));
+    this.#forgottenUntil.set(name, this.#options.clock.elapsed() + FORGOTTEN_MS);
     await this.#options.store?.removeDeployment(name);
     this.refresh();
   }
