@@ -1,6 +1,7 @@
 /** `sluice models list` and `show`: what can be asked. Reading never starts a model. */
-import { type ClientFlags, openClient, type SluiceClient, withClient } from "./client.js";
+import { openClient, type SluiceClient, withClient } from "./client.js";
 import { CliError } from "./exit.js";
+import type { ShowFlags } from "./model-commands.js";
 import { type Colour, type Column, formatTable, layoutOf } from "./table.js";
 import { formatSeconds } from "./terminal.js";
 
@@ -39,8 +40,6 @@ interface Row extends Model {
   readonly state: string;
   readonly known: ModelState | undefined;
 }
-
-type ShowFlags = ClientFlags & { json?: boolean };
 
 export async function listModels(flags: ShowFlags): Promise<void> {
   const { lists, states } = await withClient(openClient(flags), async (client) => ({

@@ -57,8 +57,8 @@ export function openModels({ tasks, metrics, mlflow, http, clock, logger, config
     catalogue,
     store,
     onDemand: createOnDemandConfigs({ store, references, settings: () => onDemandSettingsOf(config()), logger: log }),
-    plan: (name, request, isRunning) =>
-      planDeployment(name, request, { rules: deployRulesOf(config()), references, isRunning, now: clock.now }),
+    plan: (name, request, isTaken) =>
+      planDeployment(name, request, { rules: deployRulesOf(config()), references, isTaken, now: clock.now }),
     onDeployed: (name, modelUri) => modelMetrics.deployed(name, modelUri),
     startTimeoutMs: () => config().models.deployment.auto.health_check_timeout,
     clock,

@@ -11,7 +11,6 @@ import { Releasers } from "../core/runtime/lifecycle.js";
 import type { Logger } from "../core/runtime/logger.js";
 import { registerDeploymentRoutes } from "./api/deployments.js";
 import { registerModelOperations } from "./api/model-operations.js";
-import { registerModelStop } from "./api/model-stop.js";
 import { registerModelRoutes } from "./api/models.js";
 import { registerOnDemandRoutes } from "./api/on-demand.js";
 import { createApp, listenOnSocket } from "./app.js";
@@ -130,7 +129,6 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
           management,
           areLogsPublic: () => config.models.logs_over_http,
         }),
-      (each) => registerModelStop(each, catalogue),
     ],
   );
   await listenOnSocket(app, socketPathOf(config));

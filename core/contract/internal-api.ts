@@ -6,7 +6,8 @@
  * | `GET /internal/routes` | endless NDJSON: a {@link RouteSnapshot} at once and after every change; `{}` every 5 s as a sign of life. {@link PROXY_HEADER} says which proxy listens |
  * | `POST /internal/presence` | {@link PresenceReport} as JSON; 204 |
  * | `POST /internal/models/<name>/ensure?wait_ms=N` | 200 {@link ModelEntry} once ready, with {@link TABLE_VERSION_HEADER}; else an error envelope (404, 503) |
- * | `POST /internal/models/<name>/stop?wait_ms=N` | 200 {@link StopAnswer}: ended at the first moment at which nothing holds it; else an error envelope (404, 409) |
+ * | `POST /internal/models/<name>/stop?wait_ms=N` | for operators: as `POST /admin/models/<name>/stop`, waiting so long for what holds it |
+ * | `GET /internal/models/<name>/logs?tail=N&follow=…` | for operators: as `GET /admin/models/<name>/logs`, whatever `models.logs_over_http` says |
  * | `POST /internal/tasks` | raw body, {@link SUBMISSION_HEADER}; 201 {@link Submitted} once durable; else an error envelope |
  * | `GET /internal/tasks/<id>/answer?wait_ms=N` | 200 with {@link ANSWER_HEADER} and the answer's body; 204 when there is none yet; 404 when no such task was ever stored. A training's 202 counts as the answer |
  * | `POST /internal/tasks/<id>/hang-up` | 204; a task that still waits is cancelled when `tasks.cancel_on_hang_up` says so |
@@ -96,11 +97,6 @@ export interface PresenceReport extends TableVersion {
   readonly used: readonly string[];
   /** It ends: nothing is in flight any more, and nothing will be. */
   readonly isLeaving: boolean;
-}
-
-/** `held`: something held it all the time, and it runs on. */
-export interface StopAnswer {
-  readonly result: "stopped" | "held";
 }
 
 /** Sent by the sidecar as NDJSON on a quiet `/internal/routes` stream; a proxy that hears nothing for three of these reconnects. */

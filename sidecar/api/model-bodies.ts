@@ -1,12 +1,9 @@
 /** What the routes of models take: the schemas that bodies are held against, and OpenAPI is written from. */
 import { z } from "zod";
 import type { DeployRequest, OnDemandCreate, OnDemandUpdate } from "../../core/contract/model-management.js";
+import { LONGEST_TTL_SECONDS, MEMORY } from "../models/deploy-spec.js";
 import { laxBoolean, laxInteger, plainText, withoutNulls } from "./lax-values.js";
 
-/** A hundred years; so that every time that follows from it is a date. */
-const LONGEST_SECONDS = 3_155_760_000;
-
-const MEMORY = /^\d+(?:\.\d+)?[kKmMgG]?$/;
 export const memory = z
   .string()
   .regex(MEMORY, "a size is digits, a decimal part if needed, and one of k, m, g: 512m, 1.5g")
@@ -30,7 +27,7 @@ const modelUri = plainText()
   .max(MAX_URI_LENGTH)
   .describe("Where the model is, as MLflow names it; stronger than tracking_id");
 const trackingId = plainText().max(MAX_URI_LENGTH).describe("An MLflow run that has a model");
-const idleTtl = laxInteger({ above: 0, max: LONGEST_SECONDS }).describe(
+const idleTtl = laxInteger({ above: 0, max: LONGEST_TTL_SECONDS }).describe(
   "Seconds without use after which it is stopped",
 );
 const flag = (fallback: boolean, text: string) =>
@@ -39,7 +36,7 @@ const flag = (fallback: boolean, text: string) =>
 export const deployBody = z.object({
   tracking_id: trackingId.nullish(),
   model_uri: modelUri.nullish(),
-  ttl: laxInteger({ min: -1, max: LONGEST_SECONDS })
+  ttl: laxInteger({ min: -1, max: LONGEST_TTL_SECONDS })
     .refine((seconds) => seconds !== 0, "ttl is -1 (for ever) or above 0")
     .nullish()
     .describe("Seconds until it is removed; -1: never; null: models.deployment.manual.default_ttl"),

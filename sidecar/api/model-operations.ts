@@ -8,6 +8,7 @@ import { deploymentTypeOf, known } from "./known-model.js";
 import { registerModelEvents } from "./model-events.js";
 import { registerModelLogs } from "./model-logs.js";
 import type { ModelState } from "./model-shapes.js";
+import { readWaitMs } from "./query.js";
 import { bothForms } from "./replies.js";
 
 export interface ModelOperationDeps {
@@ -37,6 +38,10 @@ export function registerModelOperations(app: FastifyInstance, deps: ModelOperati
   for (const url of bothForms("/admin/models/:name/stop")) {
     app.post<OfModel>(url, async ({ params }) => describe(await management.stop(params.name)));
   }
+  // On the machine itself the wait is the caller's to choose.
+  app.post<OfModel>("/internal/models/:name/stop", async ({ params, query }) =>
+    describe(await management.stop(params.name, readWaitMs(query))),
+  );
   registerModelEvents(app, deps);
   registerModelLogs(app, deps);
 }

@@ -1,18 +1,15 @@
-/** What a deploy spec's amounts mean to a driver (reference cmg-api 1.7, 3.4). Pure. */
+/** What a deployment's amounts mean (reference cmg-api 1.7, 3.4). Pure. */
 import { SluiceError } from "../../core/contract/errors.js";
 import type { DeploySpec, ReservedAmounts, ResourceAmounts } from "../../core/contract/model-management.js";
 import { shown } from "./model-name.js";
 
-/** Digits, a decimal part, one letter: what CMG takes. */
-const MEMORY = /^(\d+(?:\.\d+)?)([kmg]?)$/i;
+/** Digits, a decimal part, one letter: what CMG takes in. Not every such text is an amount, see {@link memoryBytes}. */
+export const MEMORY = /^(\d+(?:\.\d+)?)([kKmMgG]?)$/;
 const BYTES = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
+/** A hundred years, for every kind of ttl: so that every time that follows from one is a date. */
+export const LONGEST_TTL_SECONDS = 3_155_760_000;
 const CPUS = /^\d+(?:\.\d+)?$/;
 const NANO = 1e9;
-
-/** True for an amount that {@link memoryBytes} understands: what an API takes in. */
-export function isMemory(text: string): boolean {
-  return MEMORY.test(text);
-}
 
 /**
  * `512m`, `1.5g`, `1024` (bytes) in whole bytes, rounded down.

@@ -1,6 +1,7 @@
 /** What may be deployed by hand, under which name and for how long (reference cmg-api 1.6, 3.7): the checks, in the order clients know. */
 import { SluiceError } from "../../core/contract/errors.js";
 import type { DeployRequest } from "../../core/contract/model-management.js";
+import { LONGEST_TTL_SECONDS } from "./deploy-spec.js";
 import { checkModelName } from "./model-name.js";
 import type { Deployment } from "./model-store.js";
 import type { References } from "./references.js";
@@ -18,16 +19,14 @@ export interface DeployRules {
 export interface DeployCheck {
   readonly rules: DeployRules;
   readonly references: References;
-  /** Whether a server of that name runs, whoever started it. */
-  readonly isRunning: (name: string) => boolean;
+  /** Whether the name is another's: a server of it runs, whoever started it, or is being deployed, or the configuration names it. */
+  readonly isTaken: (name: string) => boolean;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
 
 /** CMG's word for "for ever". */
-export const FOR_EVER = -1;
-/** A hundred years. */
-const LONGEST_TTL_SECONDS = 3_155_760_000;
+const FOR_EVER = -1;
 
 /**
  * The deployment a request asks for; its model's type is not looked up here. `ttlSeconds` null is {@link FOR_EVER}.
@@ -35,11 +34,11 @@ const LONGEST_TTL_SECONDS = 3_155_760_000;
  * INVALID_PARAMETER
  */
 export async function planDeployment(name: string, request: DeployRequest, check: DeployCheck): Promise<Deployment> {
-  const { rules, references, isRunning, now } = check;
+  const { rules, references, isTaken, now } = check;
   checkModelName(name);
   const reference = { modelUri: request.model_uri, trackingId: request.tracking_id };
   const modelUri = await references.resolve(reference, rules.requireModelUriValidation);
-  if (isRunning(name)) throw new SluiceError("MODEL_ALREADY_RUNNING", `model '${name}' is already running`);
+  if (isTaken(name)) throw new SluiceError("MODEL_ALREADY_RUNNING", `model '${name}' is already running`);
   const ttlSeconds = appliedTtl(request.ttl, rules);
   return {
     name,

@@ -77,8 +77,8 @@ export class DockerClient {
   }
 
   /** Resolves when the daemon answers. */
-  async ping(): Promise<void> {
-    await this.#ask(ANSWER_TIMEOUT_MS, async (docker, abortSignal) => docker.ping({ abortSignal } as never));
+  async ping(limitMs: number): Promise<void> {
+    await this.#ask(limitMs, async (docker, abortSignal) => docker.ping({ abortSignal } as never));
   }
 
   /** All containers with these labels (`name` or `name=value`), in any state. */

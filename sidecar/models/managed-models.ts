@@ -5,7 +5,7 @@ import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { AdmissionLimits, Resident } from "./admission.js";
 import type { ManagedContainer } from "./discovery/containers.js";
-import { limitsOf as resourcesOf } from "./drivers/limits.js";
+import { checkLimits, limitsOf } from "./drivers/limits.js";
 import { joinDefinitions } from "./managed-definitions.js";
 import type { ManagedDriver } from "./managed-driver.js";
 import { type ContainerDrivers, ManagedDrivers } from "./managed-drivers.js";
@@ -61,7 +61,8 @@ export class ManagedModels {
   readonly #reaper: Reaper;
   /** Since when each running server is ready; epoch ms. */
   readonly #readySince = new Map<string, number>();
-  readonly #forgotten = new Set<string>();
+  /** By name, elapsed ms until which no container of it is taken for a deployment. */
+  readonly #forgottenUntil = new Map<string, number>();
   #taken: ReadonlySet<string> = new Set();
 
   constructor(options: ManagedModelsOptions) {
@@ -70,7 +71,7 @@ export class ManagedModels {
     this.times = store === null ? null : new StartTimes({ store, clock, logger });
     this.#drivers = new ManagedDrivers(options);
     this.#starts = new Starts({
-      limits: () => limitsOf(config()),
+      limits: () => admissionLimits(config()),
       residents: () => this.servers.all.map((each) => this.#residentOf(each)).filter((each) => each !== null),
       isWanted: (name) => this.servers.get(name)?.server.isHeld ?? false,
       evict: async (name) => void (await this.servers.stopWhenIdle(name, REAP_WAIT_MS)),
@@ -83,7 +84,11 @@ export class ManagedModels {
       config,
       placeOf: (model) => this.#drivers.placeOf(model),
       createDriver: (model, isStart) => this.#drivers.create(model, isStart),
-      admit: (model, signal) => this.#starts.admit(model.name, needOf(model, config()), signal),
+      admit: async (model, signal) => {
+        // First: nothing makes room for a start that will be refused.
+        checkLimits(model.deploy);
+        await this.#starts.admit(model.name, needOf(model, config()), signal);
+      },
       createServer: (definition, driver, startable) => this.#createServer(definition, driver, startable),
       onChange,
       clock,
@@ -146,12 +151,18 @@ export class ManagedModels {
   }
 
   async #keep(row: Deployment): Promise<void> {
-    if (this.#options.store === null || this.#forgotten.has(row.name)) return;
+    if (this.#options.store === null || this.#isForgotten(row.name)) return;
     await this.#options.store.putDeployment(row);
     this.#options.logger.info(
       { event: "deployment_adopted", model: row.name },
       "a container of ours that nothing named is kept as a deployment",
     );
+  }
+
+  #isForgotten(name: string): boolean {
+    const now = this.#options.clock.elapsed();
+    for (const [each, untilMs] of this.#forgottenUntil) if (untilMs <= now) this.#forgottenUntil.delete(each);
+    return this.#forgottenUntil.has(name);
   }
 
   /** To be called after a server has changed, before the change is told. */
@@ -232,8 +243,7 @@ export class ManagedModels {
   /** Removes the row of a deployment, and with it a server that is down. */
   async forget(name: string): Promise<void> {
     // A look at Docker that began before must not bring it back.
-    this.#forgotten.add(name);
-    this.#options.clock.after(FORGOTTEN_MS, () => this.#forgotten.delete(name));
+    this.#forgottenUntil.set(name, this.#options.clock.elapsed() + FORGOTTEN_MS);
     await this.#options.store?.removeDeployment(name);
     this.refresh();
   }
@@ -255,7 +265,7 @@ function adoptedRow({
   return [{ name, deploymentType, modelUri, modelType: null, trackingId: null, ...times, deploy: null, createdAtMs }];
 }
 
-function limitsOf({ models }: Config): AdmissionLimits {
+function admissionLimits({ models }: Config): AdmissionLimits {
   const { auto, memory, never_together } = models.deployment;
   return {
     maxStarts: auto.max_concurrent_deployments,
@@ -266,6 +276,6 @@ function limitsOf({ models }: Config): AdmissionLimits {
 
 /** The memory a server is counted with. */
 function needOf({ deploy }: ManagedModel, { models }: Config): number {
-  const { memoryBytes, reservedMemoryBytes } = resourcesOf(deploy);
+  const { memoryBytes, reservedMemoryBytes } = limitsOf(deploy);
   return memoryBytes ?? reservedMemoryBytes ?? models.deployment.memory.default ?? 0;
 }

@@ -25,8 +25,12 @@ export interface ModelManagement {
   remove(name: string, force: boolean): Promise<void>;
   /** Begins a start, or finds it running. @throws MODEL_UNKNOWN, MODEL_NOT_MANAGED */
   start(name: string): ModelEntry;
-  /** Drains and stops it; its configuration stays. @throws MODEL_UNKNOWN, MODEL_NOT_MANAGED, MODEL_IN_USE */
-  stop(name: string): Promise<ModelEntry>;
+  /**
+   * Stops it at the first moment at which nothing holds it: no lease, no task, no proxy. Its configuration stays.
+   * @param waitMs how long to wait for that moment, from 0; default 30_000
+   * @throws MODEL_UNKNOWN, MODEL_NOT_MANAGED, MODEL_IN_USE, DOCKER_UNAVAILABLE, DEPLOY_FAILED when its driver refuses
+   */
+  stop(name: string, waitMs?: number): Promise<ModelEntry>;
   /** The model server's own output, newest last. @throws MODEL_UNKNOWN, MODEL_NOT_MANAGED */
   logs(name: string, options: LogOptions): Promise<Readable>;
   /** The present state at once, then every change. Null: of all models. The answer unsubscribes. */

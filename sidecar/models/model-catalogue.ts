@@ -49,12 +49,6 @@ export interface ManagedCatalogue extends ModelCatalogue {
   /** Resolves once every source is being watched; a Docker daemon that is away is not waited for. */
   start(): Promise<void>;
   /**
-   * Stops one of our own servers at the first moment at which nothing holds it: no lease, no task, no proxy.
-   * @param waitMs how long to wait for that moment
-   * @throws MODEL_UNKNOWN, MODEL_NOT_MANAGED, SHUTTING_DOWN
-   */
-  stopModel(nameOrAddress: string, waitMs: number): Promise<"stopped" | "held">;
-  /**
    * Ends the processes we started and stops watching the rest. What is held is waited for until the deadline; what is held then, or at
    * an accepted training, is left running and found again by the next start. Containers are always left running. Idempotent. Call it
    * while proxies can still reach us.
@@ -212,11 +206,12 @@ class Catalogue implements ManagedCatalogue {
   }
 
   async ensureReady(nameOrAddress: string, waitMs: number, signal?: AbortSignal): Promise<ModelEntry> {
-    const until = Date.now() + waitMs;
+    const { clock } = this.#options;
+    const untilMs = clock.elapsed() + waitMs;
     for (;;) {
       const server = this.#find(nameOrAddress);
       try {
-        return await server.ensureReady(Math.max(0, until - Date.now()), signal);
+        return await server.ensureReady(Math.max(0, untilMs - clock.elapsed()), signal);
       } catch (caught) {
         // Replaced by one at another place, or by the same container started anew: that one serves who waits.
         if (!server.isClosed || this.#stopped !== undefined) throw caught;
@@ -252,14 +247,6 @@ class Catalogue implements ManagedCatalogue {
 
   get presence(): Presence {
     return this.#holds.presence;
-  }
-
-  async stopModel(nameOrAddress: string, waitMs: number): Promise<"stopped" | "held"> {
-    const server = this.#find(nameOrAddress);
-    if (this.managed.servers.get(server.name)?.server !== server) {
-      throw new SluiceError("MODEL_NOT_MANAGED", `Model '${server.name}' is run by somebody else.`);
-    }
-    return server.stopWhenIdle(waitMs);
   }
 
   #freed(name: string): void {

@@ -12,6 +12,7 @@ import type { LogOptions, ModelFacts, ModelManagement, OnDemandConfigs } from ".
 import type { ManagedCatalogue } from "./model-catalogue.js";
 import type { Deployment, ModelStore } from "./model-store.js";
 import { watchModels } from "./model-watch.js";
+import type { ModelServer } from "./server.js";
 
 export interface ModelManagementOptions {
   readonly catalogue: ManagedCatalogue;
@@ -27,7 +28,7 @@ export interface ModelManagementOptions {
   readonly logger: Logger;
 }
 
-/** How long a removal or a stop waits for what holds the model. */
+/** How long a removal waits for what holds the model, and a stop that is not told how long. */
 const HELD_WAIT_MS = 30_000;
 /** How long an answer waits until every proxy knows of the change, so that whoever is told of a model finds it. */
 const FOLLOWED_WAIT_MS = 2_000;
@@ -149,18 +150,15 @@ class Management implements ModelManagement {
     if (managed === undefined) return this.#removeOther(name, force);
     const isDown = ["absent", "failed"].includes(managed.server.entry.state);
     if (isDown && !force) throw notRunning(name);
-    await this.#stop(name, () => this.#managed.servers.stopWhenIdle(name, HELD_WAIT_MS));
+    await this.#stop(name, HELD_WAIT_MS);
     failpoint("remove.after_stop");
     if (this.#options.store.deployment(name) !== null) await this.#managed.forget(name);
   }
 
   /** One that Sluice did not start: a container of the project may be removed all the same. */
   async #removeOther(name: string, force: boolean): Promise<void> {
-    const { catalogue } = this.#options;
-    const { containers } = catalogue;
-    const server = catalogue.server(name);
-    if (server?.entry.source === "static") throw notManaged(name);
-    if (server !== undefined) await this.#stop(name, () => server.stopWhenIdle(HELD_WAIT_MS));
+    const { containers } = this.#options.catalogue;
+    const server = await this.#drainOther(name);
     let outcome: "removed" | "down" | "unknown" | null = null;
     try {
       const canAsk = server !== undefined || (await containers.isAnswering());
@@ -173,6 +171,19 @@ class Management implements ModelManagement {
     if (outcome === "unknown" && !force) throw this.#unknown(name);
   }
 
+  /** Undefined where no server of that name is seen: one that vanishes while it is waited for is held by nobody. */
+  async #drainOther(name: string): Promise<ModelServer | undefined> {
+    const { catalogue, clock } = this.#options;
+    const untilMs = clock.elapsed() + HELD_WAIT_MS;
+    for (;;) {
+      const server = catalogue.server(name);
+      if (server === undefined) return undefined;
+      if (server.entry.source === "static") throw notManaged(name);
+      if ((await server.stopWhenIdle(Math.max(0, untilMs - clock.elapsed()))) === "stopped") return server;
+      if (!server.isClosed) throw inUse(name, HELD_WAIT_MS);
+    }
+  }
+
   start(name: string): ModelEntry {
     const { catalogue, logger, startTimeoutMs } = this.#options;
     const { server } = this.#known(name);
@@ -182,17 +193,15 @@ class Management implements ModelManagement {
     return server.entry;
   }
 
-  async stop(name: string): Promise<ModelEntry> {
+  async stop(name: string, waitMs: number = HELD_WAIT_MS): Promise<ModelEntry> {
     const { server } = this.#known(name);
-    await this.#stop(server.name, () => this.#managed.servers.stopWhenIdle(server.name, HELD_WAIT_MS));
+    await this.#stop(server.name, waitMs);
     return server.entry;
   }
 
   /** @throws MODEL_IN_USE, DOCKER_UNAVAILABLE, DEPLOY_FAILED when its driver refuses */
-  async #stop(name: string, stop: () => Promise<"stopped" | "held">): Promise<void> {
-    if ((await stop()) === "stopped") return;
-    const seconds = HELD_WAIT_MS / 1_000;
-    throw new SluiceError("MODEL_IN_USE", `Model '${name}' is in use and has not become free within ${seconds} s`);
+  async #stop(name: string, waitMs: number): Promise<void> {
+    if ((await this.#managed.servers.stopWhenIdle(name, waitMs)) === "held") throw inUse(name, waitMs);
   }
 
   logs(name: string, options: LogOptions): Promise<Readable> {
@@ -225,6 +234,11 @@ class Management implements ModelManagement {
   #unknown(name: string): SluiceError {
     return new SluiceError("MODEL_UNKNOWN", unavailableMessage(name, this.#options.catalogue.list()));
   }
+}
+
+function inUse(name: string, waitMs: number): SluiceError {
+  const seconds = waitMs / 1_000;
+  return new SluiceError("MODEL_IN_USE", `Model '${name}' is in use and has not become free within ${seconds} s`);
 }
 
 function alreadyRunning(name: string): SluiceError {

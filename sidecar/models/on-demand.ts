@@ -2,7 +2,7 @@
 import { SluiceError } from "../../core/contract/errors.js";
 import type { OnDemandConfig, OnDemandCreate, OnDemandUpdate } from "../../core/contract/model-management.js";
 import type { Logger } from "../../core/runtime/logger.js";
-import { tidySpec } from "./deploy-spec.js";
+import { LONGEST_TTL_SECONDS, tidySpec } from "./deploy-spec.js";
 import type { OnDemandConfigs } from "./management.js";
 import { checkModelName, shown } from "./model-name.js";
 import type { ModelStore, OnDemandVersion } from "./model-store.js";
@@ -27,9 +27,6 @@ export interface FollowedOnDemandConfigs extends OnDemandConfigs {
   /** Told of each name whose enabled version is another one now, once that is durable. The answer unsubscribes. */
   onChange(listener: (name: string) => void): () => void;
 }
-
-/** A hundred years. */
-const LONGEST_IDLE_TTL_SECONDS = 3_155_760_000;
 
 export function createOnDemandConfigs(options: OnDemandOptions): FollowedOnDemandConfigs {
   const { store, references, settings, logger } = options;
@@ -129,8 +126,8 @@ function given(
 
 /** @throws INVALID_PARAMETER */
 function checkIdleTtl(seconds: number): number {
-  if (Number.isInteger(seconds) && seconds > 0 && seconds <= LONGEST_IDLE_TTL_SECONDS) return seconds;
-  const message = `idle_ttl ${seconds} is no whole number of seconds from 1 to ${LONGEST_IDLE_TTL_SECONDS}`;
+  if (Number.isInteger(seconds) && seconds > 0 && seconds <= LONGEST_TTL_SECONDS) return seconds;
+  const message = `idle_ttl ${seconds} is no whole number of seconds from 1 to ${LONGEST_TTL_SECONDS}`;
   const item = { type: "value_error", loc: ["body", "idle_ttl"], msg: message, input: seconds, ctx: { error: {} } };
   throw new SluiceError("INVALID_PARAMETER", message, { detail: [item] });
 }

@@ -1,13 +1,12 @@
 /** The project's containers as the rest of the models' parts sees them: drivers for ours, and an end for anybody's. */
 import type { Config } from "../../config/schema.js";
-import { SluiceError } from "../../core/contract/errors.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
-import { within } from "../../core/runtime/within.js";
-import { PROJECT_LABEL, SERVICE_LABEL } from "./discovery/containers.js";
-import type { DockerClient } from "./docker-client.js";
-import { faultOf } from "./docker-fault.js";
+import { labelsToAskFor, modelNameOf } from "./discovery/containers.js";
+import type { ContainerDetails, DockerClient } from "./docker-client.js";
+import { endContainer, STOP_GRACE_MS } from "./drivers/container-end.js";
 import { DockerDriver } from "./drivers/docker.js";
+import { refusalOf } from "./drivers/docker-refusal.js";
 import type { ServerDriver } from "./drivers/driver.js";
 import type { ContainerDrivers } from "./managed-drivers.js";
 import type { ManagedModel } from "./managed-model.js";
@@ -22,7 +21,6 @@ export interface ProjectContainersOptions {
 
 /** Bound on finding out whether there is a daemon: the sidecar's start waits for it. */
 const LOOK_TIMEOUT_MS = 1_000;
-const STOP_GRACE_SECONDS = 10;
 
 export class ProjectContainers implements ContainerDrivers {
   readonly #options: ProjectContainersOptions;
@@ -32,18 +30,16 @@ export class ProjectContainers implements ContainerDrivers {
   }
 
   async isAnswering(): Promise<boolean> {
-    const { docker, config, clock } = this.#options;
+    const { docker, config } = this.#options;
     if (config().discovery.docker.enabled === false) return false;
-    try {
-      await within(clock, LOOK_TIMEOUT_MS, undefined, (signal) => Promise.race([docker.ping(), aborted(signal)]));
-      return true;
-    } catch {
-      return false;
-    }
+    return docker.ping(LOOK_TIMEOUT_MS).then(
+      () => true,
+      () => false,
+    );
   }
 
   create(model: ManagedModel): ServerDriver {
-    return new DockerDriver({ ...this.#options, name: model.name, model: () => model });
+    return new DockerDriver({ ...this.#options, model });
   }
 
   /**
@@ -53,32 +49,23 @@ export class ProjectContainers implements ContainerDrivers {
    * @throws DOCKER_UNAVAILABLE, DEPLOY_FAILED
    */
   async remove(name: string, force: boolean): Promise<"removed" | "down" | "unknown"> {
-    const { docker } = this.#options;
+    const { docker, clock, logger } = this.#options;
     try {
-      const found = (await docker.list(this.#labels())).find(
-        ({ Labels, Names }) => (Labels[SERVICE_LABEL] ?? Names[0]?.replace(/^\//, "")) === name,
-      );
-      if (found === undefined) return "unknown";
-      const isRunning = found.State === "running";
-      if (!isRunning && !force) return "down";
-      if (isRunning) await docker.stop(found.Id, STOP_GRACE_SECONDS);
-      await docker.remove(found.Id);
+      const found = await this.#find(name);
+      if (found === null) return "unknown";
+      if (!found.State.Running && !force) return "down";
+      await endContainer(found, { docker, clock, graceMs: STOP_GRACE_MS });
       return "removed";
     } catch (cause) {
-      const { kind, message } = faultOf(cause);
-      if (kind === "away") throw new SluiceError("DOCKER_UNAVAILABLE", message, { cause });
-      throw new SluiceError("DEPLOY_FAILED", `the container of model '${name}' could not be removed: ${message}`, {
-        cause,
-      });
+      throw refusalOf(cause, name, "its container cannot be stopped and removed", logger);
     }
   }
 
-  #labels(): string[] {
-    const { labels, discovery, cms } = this.#options.config();
-    return [labels.cms_model_label, `${PROJECT_LABEL}=${discovery.docker.project ?? cms.project_name}`];
+  /** The one that runs, where others of its name have ended. */
+  async #find(name: string): Promise<ContainerDetails | null> {
+    const { docker, config } = this.#options;
+    const rows = (await docker.list(labelsToAskFor(config()))).filter((row) => modelNameOf(row) === name);
+    const all = await Promise.all(rows.map(({ Id }) => docker.inspect(Id)));
+    return all.find((each) => each?.State.Running === true) ?? all.find((each) => each !== null) ?? null;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 }

@@ -32,6 +32,9 @@ export interface ModelServerOptions {
 /** While something holds it, it is looked again at least this often: not every hold has an end that is told. */
 const HOLD_LOOK_MS = 1_000;
 
+/** Bound on ending a server: the drivers' grace and a little more. */
+const END_TIMEOUT_MS = 15_000;
+
 interface Waiter {
   resolve(): void;
   reject(cause: SluiceError): void;
@@ -309,7 +312,7 @@ export class ModelServer {
 
   async #end(run: number): Promise<void> {
     try {
-      await this.#options.driver?.stop(this.#options.clock.now() + 15_000);
+      await this.#options.driver?.stop(this.#options.clock.now() + END_TIMEOUT_MS);
     } catch (cause) {
       this.#options.logger.error({ model: this.name, err: cause }, "a model server could not be stopped");
     }

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
 import { WebSocket } from "ws";
-import type { StopAnswer } from "../../core/contract/internal-api.js";
 import type { ModelEntry } from "../../core/contract/models.js";
 import { createHttpClient } from "../../core/runtime/http.js";
 import { startSluice } from "../helpers/sluice.js";
@@ -53,8 +52,13 @@ async function startRig(t: Test, models: readonly string[], dataDir?: string) {
       );
     },
     ensure: async (name: string) => (await post(`/internal/models/${name}/ensure?wait_ms=20000`)) as ModelEntry,
-    stop: async (name: string, waitMs: number) =>
-      ((await post(`/internal/models/${name}/stop?wait_ms=${waitMs}`)) as StopAnswer).result,
+    stop: async (name: string, waitMs: number): Promise<"stopped" | "held"> => {
+      const answer = await post(`/internal/models/${name}/stop?wait_ms=${waitMs}`);
+      const { error } = answer as { error?: { code: string } };
+      if (error === undefined) return "stopped";
+      if (error.code === "MODEL_IN_USE") return "held";
+      throw new Error(error.code);
+    },
   };
 }
 

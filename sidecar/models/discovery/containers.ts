@@ -50,13 +50,13 @@ export function describeContainers(
   config: Config,
   startsOf: (id: string) => number,
 ): Described {
-  const project = config.discovery.docker.project ?? config.cms.project_name;
+  const project = projectOf(config);
   const found: FoundServer[] = [];
   const managed: ManagedContainer[] = [];
   const refused: string[] = [];
   for (const row of rows) {
     if (!Object.hasOwn(row.Labels, config.labels.cms_model_label) || row.Labels[PROJECT_LABEL] !== project) continue;
-    const name = row.Labels[SERVICE_LABEL] ?? containerName(row);
+    const name = modelNameOf(row);
     const own = MODEL_NAME.test(name) ? describeManaged(name, row, config) : null;
     if (own !== null) managed.push(own);
     else if (row.State !== "running") continue;
@@ -106,6 +106,21 @@ function define(name: string, row: ContainerRow, config: Config): FoundServer["d
   };
 }
 
+/** The project whose containers are model servers. */
+export function projectOf(config: Config): string {
+  return config.discovery.docker.project ?? config.cms.project_name;
+}
+
+/** What every model server's container carries: the daemon is asked for these alone. */
+export function labelsToAskFor(config: Config): string[] {
+  return [config.labels.cms_model_label, `${PROJECT_LABEL}=${projectOf(config)}`];
+}
+
+/** The model a container is listed as; nobody has checked that it can be a model's name. */
+export function modelNameOf(row: Pick<ContainerRow, "Id" | "Labels" | "Names">): string {
+  return row.Labels[SERVICE_LABEL] ?? containerName(row);
+}
+
 /** Where model servers are looked for and started. */
 export function networkOf(config: Config): string {
   return config.discovery.docker.network ?? config.cms.network;
@@ -128,7 +143,7 @@ export function urlOf(name: string, address: string | null, config: Config): str
 }
 
 /** Docker's names begin with a slash; those of links hold another one. */
-function containerName(row: ContainerRow): string {
+function containerName(row: Pick<ContainerRow, "Id" | "Names">): string {
   const names = row.Names.map((name) => name.replace(/^\//, ""));
   return names.find((name) => !name.includes("/")) ?? row.Id;
 }

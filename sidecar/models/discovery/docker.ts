@@ -11,7 +11,7 @@ import type { Logger } from "../../../core/runtime/logger.js";
 import type { DockerClient, DockerEvent } from "../docker-client.js";
 import { readLines } from "../docker-lines.js";
 import type { FoundServer } from "../watched-servers.js";
-import { type ContainerRow, describeContainers, type ManagedContainer, PROJECT_LABEL } from "./containers.js";
+import { type ContainerRow, describeContainers, labelsToAskFor, type ManagedContainer } from "./containers.js";
 
 /** Between two whole lists, and between two looks for a daemon that `auto` has not found yet. */
 const RECONCILE_MS = 30_000;
@@ -134,9 +134,8 @@ export class DockerDiscovery {
   }
 
   #list(): Promise<ContainerRow[]> {
-    const { labels, discovery, cms } = this.#options.config;
-    const project = discovery.docker.project ?? cms.project_name;
-    return this.#options.docker.list([labels.cms_model_label, `${PROJECT_LABEL}=${project}`]);
+    const { docker, config } = this.#options;
+    return docker.list(labelsToAskFor(config));
   }
 
   async #listen(): Promise<void> {

@@ -5,7 +5,7 @@
  * one argument, one variable or one label, and is never looked into.
  */
 import type { Config } from "../../../config/schema.js";
-import { networkOf, PROJECT_LABEL, SERVICE_LABEL } from "../discovery/containers.js";
+import { networkOf, PROJECT_LABEL, projectOf, SERVICE_LABEL } from "../discovery/containers.js";
 import type { ManagedModel } from "../managed-model.js";
 import { fillIn } from "../placeholders.js";
 import { limitsOf, type ServerLimits } from "./limits.js";
@@ -100,7 +100,7 @@ function gpusOf(type: string, cms: Config["cms"]): "all" | number | null {
 function labelsOf(model: ManagedModel, config: Config, now: number): Record<string, string> {
   const { labels } = config;
   return {
-    [PROJECT_LABEL]: config.discovery.docker.project ?? config.cms.project_name,
+    [PROJECT_LABEL]: projectOf(config),
     [SERVICE_LABEL]: model.name,
     [labels.cms_model_label]: model.name,
     [labels.cms_model_uri_label]: model.modelUri ?? "",

@@ -1,6 +1,6 @@
 /** What a container's present state means to the model it belongs to. Pure. */
 import type { Config } from "../../../config/schema.js";
-import { PROJECT_LABEL, SERVICE_LABEL } from "../discovery/containers.js";
+import { PROJECT_LABEL, projectOf, SERVICE_LABEL } from "../discovery/containers.js";
 import type { ContainerDetails } from "../docker-client.js";
 import type { ManagedModel } from "../managed-model.js";
 import { describeSignal } from "./driver.js";
@@ -12,10 +12,9 @@ const FRESH_MS = 30_000;
 /** Whether Sluice may stop it: it carries our labels, and this model's name. */
 export function isOurs(details: ContainerDetails, name: string, config: Config): boolean {
   const { Labels } = details.Config;
-  const project = config.discovery.docker.project ?? config.cms.project_name;
   return (
     Labels[config.labels.managed_by_label] === config.labels.managed_by_value &&
-    Labels[PROJECT_LABEL] === project &&
+    Labels[PROJECT_LABEL] === projectOf(config) &&
     Labels[SERVICE_LABEL] === name
   );
 }

@@ -9,31 +9,28 @@ import type { Clock } from "../../../core/runtime/clock.js";
 import type { Logger } from "../../../core/runtime/logger.js";
 import { addressOn, networkOf, urlOf } from "../discovery/containers.js";
 import type { ContainerDetails, DockerClient } from "../docker-client.js";
-import { DockerFault, faultOf } from "../docker-fault.js";
+import { faultOf } from "../docker-fault.js";
 import type { ManagedModel } from "../managed-model.js";
 import type { LogOptions } from "../management.js";
+import { endContainer, STOP_GRACE_MS } from "./container-end.js";
 import { containerNameOf, containerSpec, imageOf } from "./container-spec.js";
 import { isAboutToStart, isMatching, isOurs } from "./container-state.js";
+import { refusalOf } from "./docker-refusal.js";
 import { describeStartFault } from "./docker-start-fault.js";
 import { ContainerWatch } from "./docker-watch.js";
 import { type ExitListener, type Launched, type ServerDriver, StartRefused, startFailure } from "./driver.js";
 import { modelFolder } from "./process-record.js";
 import { keepServerLog, readServerLog } from "./server-log.js";
 
-/** From SIGTERM to SIGKILL. */
-const STOP_GRACE_MS = 10_000;
 const PULL_TIMEOUT_MS = 30 * 60_000;
 /** Two that start the same model meet at most so often. */
 const START_ROUNDS = 4;
 const RETRY_MS = 500;
-const REMOVAL_LOOKS = 40;
 /** Of a container that is removed, so many last lines are kept. */
 const KEPT_LINES = 2_000;
 
 export interface DockerDriverOptions {
-  readonly name: string;
-  /** Asked for at every start and adoption: a change counts from the next one. */
-  readonly model: () => ManagedModel;
+  readonly model: ManagedModel;
   readonly config: () => Config;
   readonly docker: DockerClient;
   readonly dataDir: string;
@@ -43,6 +40,7 @@ export interface DockerDriverOptions {
 
 export class DockerDriver implements ServerDriver {
   readonly #options: DockerDriverOptions;
+  readonly #name: string;
   readonly #containerName: string;
   readonly #folder: string;
   #watch: ContainerWatch | null = null;
@@ -53,8 +51,9 @@ export class DockerDriver implements ServerDriver {
 
   constructor(options: DockerDriverOptions) {
     this.#options = options;
-    this.#containerName = containerNameOf(options.name);
-    this.#folder = modelFolder(options.dataDir, options.name);
+    this.#name = options.model.name;
+    this.#containerName = containerNameOf(this.#name);
+    this.#folder = modelFolder(options.dataDir, this.#name);
   }
 
   start(onExit: ExitListener): Promise<Launched> {
@@ -72,10 +71,10 @@ export class DockerDriver implements ServerDriver {
     return this.#inTurn(async () => {
       const found = await this.#find();
       if (found === null) return null;
-      if (found.State.Running && isMatching(found, this.#options.model(), this.#options.config())) {
-        const { name, logger } = this.#options;
+      if (found.State.Running && isMatching(found, this.#options.model, this.#options.config())) {
+        const { logger } = this.#options;
         logger.info(
-          { event: "model_adopted", model: name, container: found.Id.slice(0, 12) },
+          { event: "model_adopted", model: this.#name, container: found.Id.slice(0, 12) },
           "a running model server was found again",
         );
         return this.#take(found, onExit);
@@ -86,12 +85,13 @@ export class DockerDriver implements ServerDriver {
   }
 
   stop(deadlineMs: number): Promise<void> {
+    const { logger } = this.#options;
     this.#giveUp.abort();
     return this.#inTurn(async () => {
       try {
         await this.#stop(deadlineMs);
       } catch (cause) {
-        throw this.#refusal(cause, "its container cannot be stopped and removed");
+        throw refusalOf(cause, this.#name, "its container cannot be stopped and removed", logger);
       }
     });
   }
@@ -103,11 +103,12 @@ export class DockerDriver implements ServerDriver {
   }
 
   async logs({ tail, follow, signal }: LogOptions): Promise<Readable> {
+    const { docker, logger } = this.#options;
     try {
       const found = await this.#find();
-      if (found !== null) return await this.#options.docker.logs(found.Id, tail, follow && found.State.Running, signal);
+      if (found !== null) return await docker.logs(found.Id, tail, follow && found.State.Running, signal);
     } catch (cause) {
-      throw this.#refusal(cause, "its log cannot be read");
+      throw refusalOf(cause, this.#name, "its log cannot be read", logger);
     }
     return readServerLog(this.#folder, { tail, follow: false, signal });
   }
@@ -120,9 +121,9 @@ export class DockerDriver implements ServerDriver {
 
   /** The container of this model's name, where it is ours. */
   async #find(): Promise<ContainerDetails | null> {
-    const { docker, name, config } = this.#options;
+    const { docker, config } = this.#options;
     const details = await docker.inspect(this.#containerName);
-    return details !== null && isOurs(details, name, config()) ? details : null;
+    return details !== null && isOurs(details, this.#name, config()) ? details : null;
   }
 
   /** Whoever else starts the same model at the same time ends up with the same container. */
@@ -141,15 +142,15 @@ export class DockerDriver implements ServerDriver {
 
   /** What has this model's name and can be used as it is: it runs, or somebody is about to start it. Anything else of ours is removed. */
   async #clear(): Promise<ContainerDetails | null> {
-    const { docker, clock, name, model, config } = this.#options;
+    const { docker, clock, model, config } = this.#options;
     const there = await docker.inspect(this.#containerName);
     if (there === null) return null;
-    if (!isOurs(there, name, config())) {
+    if (!isOurs(there, this.#name, config())) {
       const whose = `a container named '${this.#containerName}' that Sluice did not start`;
       throw new StartRefused(`${whose} is in its way; remove or rename it`);
     }
     const isUsable = there.State.Running || isAboutToStart(there, clock.now());
-    if (isUsable && isMatching(there, model(), config())) return there;
+    if (isUsable && isMatching(there, model, config())) return there;
     await this.#end(there, clock.now() + STOP_GRACE_MS);
     return null;
   }
@@ -157,7 +158,7 @@ export class DockerDriver implements ServerDriver {
   /** Null where somebody else took the name meanwhile. */
   async #create(): Promise<string | null> {
     const { docker, clock, model, config } = this.#options;
-    const spec = containerSpec(model(), config(), clock.now());
+    const spec = containerSpec(model, config(), clock.now());
     try {
       return await docker.create(this.#containerName, spec).catch(async (cause) => {
         if (faultOf(cause).kind !== "absent") throw cause;
@@ -171,13 +172,16 @@ export class DockerDriver implements ServerDriver {
   }
 
   async #pull(image: string): Promise<void> {
-    const { docker, logger, name } = this.#options;
-    logger.info({ event: "image_pull", model: name, image }, "an image is not there and is pulled");
+    const { docker, logger } = this.#options;
+    logger.info({ event: "image_pull", model: this.#name, image }, "an image is not there and is pulled");
     try {
       await docker.pull(image, PULL_TIMEOUT_MS, this.#giveUp.signal);
     } catch (cause) {
       const fault = faultOf(cause);
-      logger.warn({ event: "image_missing", model: name, image, reason: fault.message }, "an image cannot be pulled");
+      logger.warn(
+        { event: "image_missing", model: this.#name, image, reason: fault.message },
+        "an image cannot be pulled",
+      );
       throw startFailure(`its image '${image}' is not there and could not be pulled`, fault);
     }
   }
@@ -208,11 +212,11 @@ export class DockerDriver implements ServerDriver {
   }
 
   #take(details: ContainerDetails, onExit: ExitListener): Launched {
-    const { docker, clock, name } = this.#options;
+    const { docker, clock } = this.#options;
     const config = this.#options.config();
     this.#watch = new ContainerWatch({ docker, config, clock, details, onExit });
     const address = addressOn(networkOf(config), details.NetworkSettings.Networks);
-    const url = urlOf(name, address, config) ?? `http://${this.#containerName}:${config.cms.server_port}`;
+    const url = urlOf(this.#name, address, config) ?? `http://${this.#containerName}:${config.cms.server_port}`;
     return { url, id: details.Id, address };
   }
 
@@ -220,19 +224,14 @@ export class DockerDriver implements ServerDriver {
     if (cause instanceof SluiceError)
       return cause.code === "MODEL_START_FAILED" ? cause : new StartRefused(cause.message, cause);
     if (this.#giveUp.signal.aborted) return startFailure("its start was called off");
-    const { name, logger, model, config } = this.#options;
+    const { logger, model, config } = this.#options;
     const fault = faultOf(cause);
-    logger.warn({ event: "docker_refused", model: name, reason: fault.message }, "a container could not be started");
-    const problem = describeStartFault(fault, { image: imageOf(model(), config()), config: config() });
+    logger.warn(
+      { event: "docker_refused", model: this.#name, reason: fault.message },
+      "a container could not be started",
+    );
+    const problem = describeStartFault(fault, { image: imageOf(model, config()), config: config() });
     return fault.kind === "away" ? startFailure(problem, fault) : new StartRefused(problem, fault);
-  }
-
-  /** The daemon's own words may hold anything: they are for operators. */
-  #refusal(cause: unknown, problem: string): SluiceError {
-    const { kind, message } = faultOf(cause);
-    if (kind === "away") return new SluiceError("DOCKER_UNAVAILABLE", message, { cause });
-    this.#options.logger.warn({ event: "docker_refused", model: this.#options.name, reason: message }, problem);
-    return new SluiceError("DEPLOY_FAILED", `Model '${this.#options.name}': ${problem}.`, { cause });
   }
 
   /** While the daemon is away it is tried again until the deadline. */
@@ -259,34 +258,17 @@ export class DockerDriver implements ServerDriver {
   /** Ends it, whatever state it is in, keeps its last words and removes it. */
   async #end(details: ContainerDetails, deadlineMs: number): Promise<void> {
     const { docker, clock } = this.#options;
-    const { Id, State } = details;
     const graceMs = Math.min(STOP_GRACE_MS, Math.max(0, deadlineMs - clock.now()));
-    // A paused program hears no signal.
-    if (State.Paused) await unlessDone(docker.unpause(Id));
-    if (State.Running) await unlessDone(docker.stop(Id, Math.floor(graceMs / 1_000)));
-    await this.#keepLog(Id);
-    await unlessDone(docker.remove(Id));
-    // It may be somebody else who removes it.
-    for (let round = 0; (await docker.inspect(Id)) !== null; round++) {
-      if (round === REMOVAL_LOOKS) throw new DockerFault("refused", "a container goes on being removed");
-      await clock.sleep(RETRY_MS / 2);
-    }
+    await endContainer(details, { docker, clock, graceMs, ended: (id) => this.#keepLog(id) });
   }
 
   /** Best effort: a log that cannot be kept must not keep a container from going. */
   async #keepLog(id: string): Promise<void> {
-    const { docker, name, logger } = this.#options;
+    const { docker, logger } = this.#options;
     try {
       await keepServerLog(this.#folder, await docker.logs(id, KEPT_LINES, false, AbortSignal.timeout(5_000)));
     } catch {
-      logger.debug({ model: name }, "the log of a container that is removed cannot be kept");
+      logger.debug({ model: this.#name }, "the log of a container that is removed cannot be kept");
     }
   }
-}
-
-/** Somebody else did it, or it is not there any more: both are as good. */
-async function unlessDone(work: Promise<void>): Promise<void> {
-  await work.catch((cause) => {
-    if (!["unchanged", "absent", "conflict"].includes(faultOf(cause).kind)) throw cause;
-  });
 }

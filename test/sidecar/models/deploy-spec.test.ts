@@ -1,6 +1,6 @@
 import t from "tap";
 import type { DeploySpec } from "../../../core/contract/model-management.js";
-import { isMemory, memoryBytes, nanoCpus, tidySpec } from "../../../sidecar/models/deploy-spec.js";
+import { MEMORY, memoryBytes, nanoCpus, tidySpec } from "../../../sidecar/models/deploy-spec.js";
 
 t.test("memory is digits, a decimal part and one letter, and nothing else", async (t) => {
   for (const [text, bytes] of [
@@ -13,11 +13,11 @@ t.test("memory is digits, a decimal part and one letter, and nothing else", asyn
     ["0.1k", 102],
   ] as const) {
     t.equal(memoryBytes(text), bytes, text);
-    t.ok(isMemory(text));
+    t.ok(MEMORY.test(text));
   }
   const error = { code: "INVALID_PARAMETER", status: 422, message: /is no amount above 0/, hint: /512m/ };
   for (const text of ["4gb", "-1g", "+4g", "4 g", "", "g", "4g\n", "1e3", ".5g", "1.g", "0x10", "４g", "1,5g"]) {
-    t.notOk(isMemory(text), JSON.stringify(text));
+    t.notOk(MEMORY.test(text), JSON.stringify(text));
     t.throws(() => memoryBytes(text), error, JSON.stringify(text));
   }
   for (const text of ["0", "0.0g", "0.5", "9999999999g"]) t.throws(() => memoryBytes(text), error, text);

@@ -22,7 +22,7 @@ function plan(name: string, given: Partial<DeployRequest>, rules: Partial<Deploy
     {
       rules: { ...RULES, ...rules },
       references: createReferences(null),
-      isRunning: (each) => each === "running",
+      isTaken: (each) => each === "running",
       now: () => 1_000,
     },
   );

@@ -119,4 +119,19 @@ function tests(docker: TestDocker): void {
       await rig.close();
     },
   );
+
+  t.test("a paused container of the stack runs: it is woken, ends in its own way and is removed", async (t) => {
+    await runOther("paused", {});
+    await runOther("held", {});
+    await docker.client.getContainer("held").pause();
+    const rig = await startManaged(t, config, undefined, fastClock(4));
+    const { catalogue, management } = rig;
+    await until(() => catalogue.get("paused")?.state === "ready", "it", 30_000);
+    await docker.client.getContainer("paused").pause();
+    await management.remove("paused", false);
+    t.notOk(await isThere("paused"));
+    await management.remove("held", true);
+    t.notOk(await isThere("held"), "also where it was paused before anybody looked");
+    await rig.close();
+  });
 }

@@ -88,3 +88,22 @@ t.test("no more starts at a time than the cap allows, first come first served", 
   await Promise.all(all);
   t.strictSame(order, ["b", "c", "a"]);
 });
+
+t.test("amounts that mean nothing fail the start of their model, in words, and harm no other", async (t) => {
+  const rig = await startManaged(t, templateOf([]));
+  const { management, catalogue } = rig;
+  const deployOf = (limits: { memory?: string; cpus?: string }) => ({ deploy: { resources: { limits } } });
+  await management.onDemand.create(onDemand("words", deployOf({ cpus: "many" })));
+  await management.onDemand.create(onDemand("nothing", deployOf({ memory: "0m" })));
+  await management.onDemand.create(onDemand("whole"));
+  await t.rejects(catalogue.ensureReady("words", WAIT_MS), {
+    code: "MODEL_START_FAILED",
+    message: /cpus 'many' is no number above 0/,
+  });
+  await t.rejects(catalogue.ensureReady("nothing", WAIT_MS), {
+    code: "MODEL_START_FAILED",
+    message: /memory '0m' is no amount above 0/,
+  });
+  t.match(await catalogue.ensureReady("whole", WAIT_MS), { state: "ready" });
+  await rig.close();
+});

@@ -54,8 +54,7 @@ export function openDriver(t: Test, config: Config, model: ManagedModel): Driver
   const { logger, lines } = keepLog();
   const client = new DockerClient({ socketPath: config.discovery.docker.socket, clock: systemClock });
   const driver = new DockerDriver({
-    name: model.name,
-    model: () => model,
+    model,
     config: () => config,
     docker: client,
     dataDir: join(folderOf(t), "data"),
