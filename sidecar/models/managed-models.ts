@@ -167,12 +167,12 @@ export class ManagedModels {
 
   /** To be called after a server has changed, before the change is told. */
   settle(): void {
-    for (const { server } of this.servers.all) this.#noteReady(server.entry);
+    for (const { server } of this.servers.all) this.#noteReady(server);
     this.servers.settle();
     this.#starts.look();
   }
 
-  #noteReady({ name, state }: ModelEntry): void {
+  #noteReady({ name, state }: ModelServer): void {
     if (state === "ready" && !this.#readySince.has(name)) this.#readySince.set(name, this.#options.clock.now());
     if (state === "absent" || state === "failed") this.#readySince.delete(name);
   }
@@ -213,7 +213,7 @@ export class ManagedModels {
   }
 
   #residentOf({ server, model }: Managed): Resident | null {
-    const { state } = server.entry;
+    const { state } = server;
     if (!IS_UP.has(state)) return null;
     const isSettled = state === "ready" || state === "unreachable";
     return {
@@ -227,8 +227,10 @@ export class ManagedModels {
 
   #mortalOf({ server, model }: Managed): Mortal {
     const { deploymentType, idleTtlMs, expiresAtMs } = model;
-    const { name, isHeld, entry } = server;
-    const isRunning = entry.state === "ready" || entry.state === "unreachable";
+    const { name, state } = server;
+    const isRunning = state === "ready" || state === "unreachable";
+    // Whether it is held is read from the database: not asked where it decides nothing.
+    const isHeld = (isRunning || expiresAtMs !== null) && server.isHeld;
     return { name, deploymentType, isRunning, isHeld, idleMs: this.#idleMs(server), idleTtlMs, expiresAtMs };
   }
 

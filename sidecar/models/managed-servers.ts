@@ -44,6 +44,8 @@ type Owned = { -readonly [Key in keyof Managed]: Managed[Key] } & {
   isLooking: boolean;
   /** {@link keyOf} of its present or last run. */
   runKey: string;
+  /** What its definition was last made from. */
+  described: readonly unknown[];
 };
 
 export class ManagedServers {
@@ -77,7 +79,7 @@ export class ManagedServers {
     this.settle();
     for (const owned of this.#owned.values()) {
       if (owned.next === null && owned.model.origin === "config") owned.server.drain();
-      else if (!this.#isDown(owned) && !this.#isSameRun(owned)) this.#tellKept(owned.server.name);
+      else if (!owned.isLooking && !this.#isDown(owned) && !this.#isSameRun(owned)) this.#tellKept(owned.server.name);
     }
     this.#options.onChange();
   }
@@ -111,6 +113,7 @@ export class ManagedServers {
       begun: Promise.resolve(),
       isLooking: false,
       runKey: "",
+      described: [],
     };
     this.#owned.set(model.name, owned);
     this.#begin(owned);
@@ -120,13 +123,20 @@ export class ManagedServers {
     owned.isLooking = true;
     owned.begun = owned.server.begin().then(() => {
       owned.isLooking = false;
-      this.#options.onChange();
+      // Where nothing was found nothing has changed: a change told for each of thousands of models would cost minutes.
+      if (!this.#settle(owned)) this.#options.onChange();
     });
   }
 
-  #describe({ server, model, next, driver, problem }: Owned, place: PlacedDriver["place"] | null = driver.place): void {
-    const { config, placeOf } = this.#options;
-    const definition = { ...defineServer(model, place ?? placeOf(model), config()), onDemand: next !== null, problem };
+  #describe(owned: Owned, given: PlacedDriver["place"] | null = owned.driver.place): void {
+    const { server, model, next, problem } = owned;
+    const place = given ?? this.#options.placeOf(model);
+    const config = this.#options.config();
+    const onDemand = next !== null;
+    const from = [model, place, config, onDemand, problem];
+    if (from.every((each, index) => each === owned.described[index])) return;
+    owned.described = from;
+    const definition = { ...defineServer(model, place, config), onDemand, problem };
     if (JSON.stringify(definition) !== JSON.stringify(server.definition)) server.adjust(definition);
   }
 
@@ -140,23 +150,29 @@ export class ManagedServers {
 
   /** To be called after changes of a server: what is down takes its new definition, or goes. */
   settle(): void {
-    for (const [name, owned] of this.#owned) {
-      const { server, next } = owned;
-      const isDown = this.#isDown(owned);
-      if (isDown && next === null) {
-        this.#owned.delete(name);
-        server.close();
-        continue;
-      }
-      // What only Sluice reads takes effect at once.
-      if (next !== null && isDown) owned.model = next;
-      else if (next !== null && this.#isSameRun(owned)) owned.model = { ...next, modelType: owned.model.modelType };
-      this.#describe(owned);
+    for (const owned of this.#owned.values()) this.#settle(owned);
+  }
+
+  /** @returns false when it went */
+  #settle(owned: Owned): boolean {
+    const { server, next, isLooking } = owned;
+    const isDown = this.#isDown(owned);
+    if (isDown && next === null) {
+      this.#owned.delete(server.name);
+      server.close();
+      return false;
     }
+    // What only Sluice reads takes effect at once.
+    if (next !== null && isDown) owned.model = next;
+    else if (next !== null && !isLooking && this.#isSameRun(owned)) {
+      owned.model = { ...next, modelType: owned.model.modelType };
+    }
+    this.#describe(owned);
+    return true;
   }
 
   #isDown({ isLooking, server }: Owned): boolean {
-    return !isLooking && (server.entry.state === "absent" || server.entry.state === "failed");
+    return !isLooking && (server.state === "absent" || server.state === "failed");
   }
 
   /** Whether its next run would be no other than the present one. */
@@ -186,7 +202,7 @@ export class ManagedServers {
   /** Looks again for a server of this model that runs already. */
   adopt(name: string): void {
     const owned = this.#owned.get(name);
-    if (owned?.server.entry.state === "absent" && !owned.isLooking) this.#begin(owned);
+    if (owned?.server.state === "absent" && !owned.isLooking) this.#begin(owned);
   }
 
   /**

@@ -6,6 +6,7 @@ import { within } from "../../core/runtime/within.js";
 import type { Asked, Mlflow } from "../tracking/mlflow.js";
 import type { ModelFile } from "../tracking/model-file.js";
 import { type ModelLocation, readModelUri } from "../tracking/model-uri.js";
+import { FewAtATime } from "./few-at-a-time.js";
 import { locateRun } from "./located-run.js";
 
 /** Neither rejects, neither takes longer than {@link LONGEST_MS}; null where MLflow does not know the URI, or is away. */
@@ -20,13 +21,16 @@ const LONGEST_MS = 5_000;
 const KNOWN_MS = 60_000;
 const UNKNOWN_MS = 5_000;
 const MAX_KEPT = 1_000;
+/** Questions to MLflow at a time: a list of thousands of models must open neither thousands of connections nor hold us up. */
+const MOST_AT_ONCE = 16;
 
 /** @param mlflow null where `tracking.uri` cannot be asked over HTTP */
 export function createModelKnowledge(mlflow: Mlflow | null, clock: Clock): ModelKnowledge {
   if (mlflow === null) return { tracking: async () => null, modelType: async () => null };
+  const turns = new FewAtATime(MOST_AT_ONCE);
   return {
-    tracking: keep(clock, (location, signal) => askTracking(mlflow, location, signal)),
-    modelType: keep(clock, (location, signal) => askType(mlflow, location, signal)),
+    tracking: keep(clock, (location, signal) => turns.run(signal, () => askTracking(mlflow, location, signal))),
+    modelType: keep(clock, (location, signal) => turns.run(signal, () => askType(mlflow, location, signal))),
   };
 }
 

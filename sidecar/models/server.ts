@@ -1,6 +1,6 @@
 /** One model server: owns its life (`lifecycle.ts`), performs the actions, tells those who wait. */
 import { SluiceError } from "../../core/contract/errors.js";
-import type { ModelEntry } from "../../core/contract/models.js";
+import type { ModelEntry, ModelState } from "../../core/contract/models.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { HttpClient } from "../../core/runtime/http.js";
 import type { Logger } from "../../core/runtime/logger.js";
@@ -74,6 +74,10 @@ export class ModelServer {
 
   get definition(): ServerDefinition {
     return this.#definition;
+  }
+
+  get state(): ModelState {
+    return this.#life.state;
   }
 
   get isClosed(): boolean {

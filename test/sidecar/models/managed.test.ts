@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { onDemand, startManaged, templateOf, WAIT_MS } from "./managed-rig.js";
+import { newOnDemand } from "./model-samples.js";
 import { folderOf, isAlive, linesOf, until } from "./support.js";
 
 t.test("the first request for a model on demand starts it from the template", async (t) => {
@@ -101,3 +102,19 @@ t.test("an entry that the configuration has lost is stopped once nothing holds i
   await until(() => catalogue.get("m") === undefined, "its going");
   t.notOk(existsSync(`/proc/${serverId!.split("-")[1]}`));
 });
+
+t.test(
+  "a thousand configurations are looked at in seconds, and none is said to keep settings of a run it never had",
+  async (t) => {
+    const { store, catalogue, lines } = await startManaged(t, templateOf([]));
+    const names = Array.from({ length: 1_000 }, (_, index) => `many-${index}`);
+    await Promise.all(names.map((modelName) => store.createConfig(newOnDemand({ modelName }))));
+    const { managed } = catalogue;
+    const startedAt = performance.now();
+    managed.refresh();
+    await Promise.all(managed.servers.all.map(({ begun }) => begun));
+    t.ok(performance.now() - startedAt < 10_000, `${Math.round(performance.now() - startedAt)} ms`);
+    t.equal(catalogue.list().length, names.length);
+    t.notOk(lines.some(({ message }) => message.includes("keeps its settings")));
+  },
+);

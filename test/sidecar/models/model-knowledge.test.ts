@@ -1,4 +1,7 @@
 /** What is shown of a model from MLflow, and how rarely it is asked for it. */
+import { once } from "node:events";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import t, { type Test } from "tap";
 import { systemClock } from "../../../core/runtime/clock.js";
 import { createModelKnowledge } from "../../../sidecar/models/model-knowledge.js";
@@ -6,7 +9,7 @@ import { createMlflow } from "../../../sidecar/tracking/mlflow.js";
 import { type FakeMlflow, startMlflow } from "../../helpers/mlflow.js";
 import { quiet } from "../tasks/store-rig.js";
 
-function knowledgeOf(t: Test, fake: FakeMlflow, timeoutMs = 2_000) {
+function knowledgeOf(t: Test, fake: Pick<FakeMlflow, "uri">, timeoutMs = 2_000) {
   let leaptMs = 0;
   const clock = { ...systemClock, elapsed: () => systemClock.elapsed() + leaptMs };
   const address = { uri: fake.uri, username: "", password: "", ca: null };
@@ -110,4 +113,32 @@ t.test("an artifact store in trouble hides tracking alone: the type still counts
     t.equal(await knowledge.tracking(uri), null, uri);
     t.equal(await knowledge.modelType(uri), "medcat_icd10", uri);
   }
+});
+
+t.test("a list of thousands asks a few things at a time, and waits no longer than a list of one", async (t) => {
+  let open = 0;
+  let mostOpen = 0;
+  const silent = http.createServer().listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  silent.on("connection", (socket) => {
+    open += 1;
+    mostOpen = Math.max(mostOpen, open);
+    socket
+      .on("error", () => {})
+      .once("close", () => {
+        open -= 1;
+      });
+  });
+  t.teardown(() => {
+    silent.closeAllConnections();
+    silent.close();
+  });
+  const uri = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const knowledge = knowledgeOf(t, { uri }, 60_000);
+  const startedAt = performance.now();
+  const uris = Array.from({ length: 2_000 }, (_, index) => `models:/m/${index}`);
+  const found = await Promise.all(uris.flatMap((each) => [knowledge.tracking(each), knowledge.modelType(each)]));
+  t.ok(found.every((each) => each === null));
+  t.ok(performance.now() - startedAt < 8_000, `${Math.round(performance.now() - startedAt)} ms`);
+  t.ok(mostOpen > 0 && mostOpen <= 32, `${mostOpen} connections`);
 });
