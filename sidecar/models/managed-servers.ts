@@ -77,7 +77,7 @@ export class ManagedServers {
     this.settle();
     for (const owned of this.#owned.values()) {
       if (owned.next === null && owned.model.origin === "config") owned.server.drain();
-      else if (!this.#isDown(owned) && !this.#isSameRun(owned)) this.#tellKept(owned.server.name);
+      else if (!owned.isLooking && !this.#isDown(owned) && !this.#isSameRun(owned)) this.#tellKept(owned.server.name);
     }
     this.#options.onChange();
   }
