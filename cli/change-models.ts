@@ -17,6 +17,7 @@ export async function deployModel(name: string, flags: DeployFlags): Promise<voi
   if (flags.modelUri === undefined && flags.trackingId === undefined) {
     throw new CliError(EXIT.usage, "name the model: --model-uri URI, or --tracking-id RUN");
   }
+  requireWait(flags);
   const signal = onInterrupt();
   await withClient(openClient(flags), async (client) => {
     const asked = { model_uri: flags.modelUri, tracking_id: flags.trackingId, ttl: flags.ttl };
@@ -50,6 +51,7 @@ export async function removeModel(name: string, flags: ClientFlags & { force?: b
 }
 
 export async function startModel(name: string, flags: AwaitFlags): Promise<void> {
+  requireWait(flags);
   const signal = onInterrupt();
   await withClient(openClient(flags), async (client) => {
     let state = await operate(client, name, "start");
@@ -72,6 +74,11 @@ export async function stopModel(name: string, flags: ShowFlags): Promise<void> {
 function operate(client: SluiceClient, name: string, operation: "start" | "stop"): Promise<ModelState> {
   const path = `/admin/models/${encodeURIComponent(name)}/${operation}`;
   return client.json<ModelState>({ method: "POST", path, silenceMs: SILENCE_MS });
+}
+
+/** A bound on a wait that was not asked for is a mistake: the command would end at once. */
+function requireWait({ wait, timeout }: AwaitFlags): void {
+  if (timeout !== undefined && wait !== true) throw new CliError(EXIT.usage, "--timeout bounds --wait; name both");
 }
 
 async function uninterrupted<T>(signal: AbortSignal, message: string, act: () => Promise<T>): Promise<T> {
