@@ -43,11 +43,25 @@ export async function deployModel(name: string, flags: DeployFlags): Promise<voi
 
 export async function removeModel(name: string, flags: ClientFlags & { force?: boolean }): Promise<void> {
   const path = `/models/${encodeURIComponent(name)}?force=${flags.force === true}`;
-  await withClient(openClient(flags), async (client) => {
+  const isStillThere = await withClient(openClient(flags), async (client) => {
     const answer = await client.call({ method: "DELETE", path, silenceMs: SILENCE_MS });
     await answer.body.dump();
+    return isThere(client, name);
   });
-  tell(`${name} is removed.`);
+  if (!isStillThere) return tell(`${name} is removed.`);
+  tell(`${name} is stopped; a request may start it again.`);
+  advise(`Where its on-demand configuration is to go too: sluice on-demand disable ${name}`);
+}
+
+/** What a configuration names stays when its server is removed. */
+async function isThere(client: SluiceClient, name: string): Promise<boolean> {
+  try {
+    await client.json<ModelState>({ path: `/admin/models/${encodeURIComponent(name)}` });
+    return true;
+  } catch (caught) {
+    if (caught instanceof CliError && caught.status === 404) return false;
+    throw caught;
+  }
 }
 
 export async function startModel(name: string, flags: AwaitFlags): Promise<void> {

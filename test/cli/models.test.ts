@@ -81,6 +81,7 @@ t.test("on-demand configurations are made, listed, changed and gone back to", as
   );
   t.equal((await run("on-demand", "enable", "1")).stdout, "Version 1 of od is enabled.\n");
   t.match((await run("on-demand", "show", "od")).stdout, /^limits\tmemory 2g, 1\.5 cpus, all gpus$/m);
+  t.equal((await run("models", "remove", "od", "--force")).stdout, "od is stopped; a request may start it again.\n");
   t.match((await run("on-demand", "disable", "od")).stdout, "sluice on-demand history od");
 });
 
@@ -124,7 +125,7 @@ t.test("what is shown of a start", async (t) => {
     started_seconds: 5,
     expected_seconds: 20,
   };
-  t.equal(describeLoad("m", event, 5), "Starting m ████████████░░░░░░░░░░░░  10 s of at most 20 s");
+  t.equal(describeLoad("m", event, 5), "Starting m ████████████░░░░░░░░░░░░  10 s, the longest took 20 s");
   t.equal(describeLoad("m", event, 25), "Starting m ████████████████████████  30 s, longer than ever (20 s)");
   t.equal(describeLoad("m", { ...event, expected_seconds: null }, 1), "Starting m  6 s");
   const waiting = { ...event, started_seconds: null, problem: "it waits for memory" };
