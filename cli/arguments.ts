@@ -49,23 +49,36 @@ export function parseMoment(text: string): string {
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/;
+
 /** Seconds, or text such as `90s`, `5m`, `250ms`; milliseconds come out. */
 export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text);
+  const match = DURATION.exec(text);
   if (match === null) throw new InvalidArgumentError("It must be seconds or a duration such as 90s, 5m or 2h.");
+  return toMs(match);
+}
+
+function toMs(match: RegExpExecArray): number {
   return Number(match[1]) * UNITS_MS[match[2] ?? "s"]!;
 }
 
+const TTL = "It must be whole seconds above 0, or a duration such as 90s, 5m or 2h";
+
 /** Whole seconds above 0. */
 export function parseIdleTtl(text: string): number {
-  const seconds = parseDuration(text) / 1_000;
-  if (!Number.isInteger(seconds) || seconds < 1) throw new InvalidArgumentError("It must be whole seconds above 0.");
-  return seconds;
+  return parseWholeSeconds(text, `${TTL}.`);
 }
 
 /** The same; -1 for `never`. */
 export function parseTtl(text: string): number {
-  return text === "never" || text === "-1" ? -1 : parseIdleTtl(text);
+  return text === "never" || text === "-1" ? -1 : parseWholeSeconds(text, `${TTL}, or 'never'.`);
+}
+
+function parseWholeSeconds(text: string, otherwise: string): number {
+  const match = DURATION.exec(text);
+  const seconds = match === null ? Number.NaN : toMs(match) / 1_000;
+  if (!Number.isInteger(seconds) || seconds < 1) throw new InvalidArgumentError(otherwise);
+  return seconds;
 }
 
 export function parseMemory(text: string): string {
@@ -82,9 +95,8 @@ export function parseCpus(text: string): string {
 
 export function parseGpus(text: string): "all" | number {
   if (text === "all") return text;
-  const count = parseNumber(text);
-  if (count < 1) throw new InvalidArgumentError("It must be 'all' or a whole number above 0.");
-  return count;
+  if (!/^0*[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("It must be 'all' or a whole number above 0.");
+  return Number(text);
 }
 
 export function parseNumber(text: string): number {

@@ -17,6 +17,7 @@ export async function deployModel(name: string, flags: DeployFlags): Promise<voi
   if (flags.modelUri === undefined && flags.trackingId === undefined) {
     throw new CliError(EXIT.usage, "name the model: --model-uri URI, or --tracking-id RUN");
   }
+  requireWait(flags);
   const signal = onInterrupt();
   await withClient(openClient(flags), async (client) => {
     const asked = { model_uri: flags.modelUri, tracking_id: flags.trackingId, ttl: flags.ttl };
@@ -42,14 +43,29 @@ export async function deployModel(name: string, flags: DeployFlags): Promise<voi
 
 export async function removeModel(name: string, flags: ClientFlags & { force?: boolean }): Promise<void> {
   const path = `/models/${encodeURIComponent(name)}?force=${flags.force === true}`;
-  await withClient(openClient(flags), async (client) => {
+  const isStillThere = await withClient(openClient(flags), async (client) => {
     const answer = await client.call({ method: "DELETE", path, silenceMs: SILENCE_MS });
     await answer.body.dump();
+    return isThere(client, name);
   });
-  tell(`${name} is removed.`);
+  if (!isStillThere) return tell(`${name} is removed.`);
+  tell(`${name} is stopped; a request may start it again.`);
+  advise(`Where its on-demand configuration is to go too: sluice on-demand disable ${name}`);
+}
+
+/** What a configuration names stays when its server is removed. */
+async function isThere(client: SluiceClient, name: string): Promise<boolean> {
+  try {
+    await client.json<ModelState>({ path: `/admin/models/${encodeURIComponent(name)}` });
+    return true;
+  } catch (caught) {
+    if (caught instanceof CliError && caught.status === 404) return false;
+    throw caught;
+  }
 }
 
 export async function startModel(name: string, flags: AwaitFlags): Promise<void> {
+  requireWait(flags);
   const signal = onInterrupt();
   await withClient(openClient(flags), async (client) => {
     let state = await operate(client, name, "start");
@@ -72,6 +88,11 @@ export async function stopModel(name: string, flags: ShowFlags): Promise<void> {
 function operate(client: SluiceClient, name: string, operation: "start" | "stop"): Promise<ModelState> {
   const path = `/admin/models/${encodeURIComponent(name)}/${operation}`;
   return client.json<ModelState>({ method: "POST", path, silenceMs: SILENCE_MS });
+}
+
+/** A bound on a wait that was not asked for is a mistake: the command would end at once. */
+function requireWait({ wait, timeout }: AwaitFlags): void {
+  if (timeout !== undefined && wait !== true) throw new CliError(EXIT.usage, "--timeout bounds --wait; name both");
 }
 
 async function uninterrupted<T>(signal: AbortSignal, message: string, act: () => Promise<T>): Promise<T> {

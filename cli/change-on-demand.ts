@@ -12,7 +12,7 @@ export async function createOnDemand(name: string, flags: CreateFlags): Promise<
     replace_enabled: flags.replace,
     inherit_config: flags.inherit,
   };
-  await change({ method: "POST", path: "/admin/on-demand" }, body, flags);
+  await change({ method: "POST", path: "/admin/on-demand" }, body, flags, "enabled");
 }
 
 export async function updateOnDemand(name: string, flags: UpdateFlags): Promise<void> {
@@ -26,11 +26,11 @@ export async function updateOnDemand(name: string, flags: UpdateFlags): Promise<
   if (Object.values(body).every((value) => value === undefined)) {
     throw new CliError(EXIT.usage, "nothing to update; name what is to change, see --help");
   }
-  await change({ method: "PUT", path: `/admin/on-demand/${encodeURIComponent(name)}` }, body, flags);
+  await change({ method: "PUT", path: `/admin/on-demand/${encodeURIComponent(name)}` }, body, flags, "changed");
 }
 
 export async function enableOnDemand(id: number, flags: ShowFlags): Promise<void> {
-  await change({ method: "POST", path: `/admin/on-demand/${id}/enable` }, null, flags);
+  await change({ method: "POST", path: `/admin/on-demand/${id}/enable` }, null, flags, "enabled");
 }
 
 export async function disableOnDemand(name: string, flags: ClientFlags): Promise<void> {
@@ -43,14 +43,16 @@ export async function disableOnDemand(name: string, flags: ClientFlags): Promise
   process.stdout.write("\n");
 }
 
-async function change(call: ClientCall, body: object | null, flags: ShowFlags): Promise<void> {
+type Done = "enabled" | "changed";
+
+async function change(call: ClientCall, body: object | null, flags: ShowFlags, done: Done): Promise<void> {
   const sent =
     body === null
       ? call
       : { ...call, headers: { "content-type": "application/json" }, body: Buffer.from(JSON.stringify(body)) };
   const config = await withClient(openClient(flags), (client) => client.json<OnDemandConfig>(sent));
   if (flags.json === true) process.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
-  else process.stdout.write(`${plain(`Version ${config.id} of ${config.model_name} is enabled.`)}\n`);
+  else process.stdout.write(`${plain(`Version ${config.id} of ${config.model_name} is ${done}.`)}\n`);
 }
 
 function settingsOf(flags: ConfigFlags) {

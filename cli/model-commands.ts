@@ -1,5 +1,6 @@
 /** `sluice models` and `sluice on-demand`: names, flags and help. */
 import type { Command } from "commander";
+import { nearest } from "../config/nearest.js";
 import {
   parseCpus,
   parseDuration,
@@ -60,7 +61,7 @@ const TIMEOUT = "with --wait: at most this long, e.g. 90s, 5m (default: until it
 
 export function addModels(program: Command, actions: ModelActions): void {
   const models = program.command("models").description("look at models, deploy, start, stop and remove them");
-  withClientFlags(models.command("list", { isDefault: true }))
+  withClientFlags(defaultCommand(models, "list"))
     .description("list the models there are; asking starts none")
     .option("--json", "the API's own answer")
     .action((flags: ShowFlags) => actions.listModels(flags));
@@ -119,7 +120,7 @@ function addOperations(models: Command, actions: ModelActions): void {
 
 export function addOnDemand(program: Command, actions: ModelActions): void {
   const group = program.command("on-demand").description("which models requests may start, and how");
-  withClientFlags(group.command("list", { isDefault: true }))
+  withClientFlags(defaultCommand(group, "list"))
     .description("list the configurations")
     .option("--all", "disabled versions too")
     .option("--json", "as JSON")
@@ -157,6 +158,41 @@ export function addOnDemand(program: Command, actions: ModelActions): void {
     .argument("<id>", "of the version, as 'sluice on-demand history' lists it", parseNumber)
     .option("--json", "as JSON")
     .action((id: number, flags: ShowFlags) => actions.enableOnDemand(id, flags));
+}
+
+/**
+ * What the group does when it is named alone. A mistyped subcommand ends up here too, with its arguments and flags: it is refused by
+ * its own name, not as a word or flag too many.
+ */
+function defaultCommand(group: Command, name: string): Command {
+  const command = group.command(name, { isDefault: true });
+  return command
+    .allowExcessArguments()
+    .allowUnknownOption()
+    .hook("preAction", () => {
+      const [word] = command.args;
+      if (word === undefined) return;
+      if (word.startsWith("-"))
+        return refuse(
+          command,
+          "option",
+          word,
+          command.options.map(({ long }) => long ?? ""),
+        );
+      if (group.args[0] !== name)
+        return refuse(
+          group,
+          "command",
+          word,
+          group.commands.map((each) => each.name()),
+        );
+      command.error(`error: '${name}' takes no argument, but there is '${word}'`);
+    });
+}
+
+function refuse(where: Command, kind: "command" | "option", word: string, known: readonly string[]): never {
+  const near = nearest(word, known);
+  where.error(`error: unknown ${kind} '${word}'${near === undefined ? "" : `\n(Did you mean ${near}?)`}`);
 }
 
 function withConfigFlags(command: Command): Command {

@@ -75,5 +75,10 @@ export function formatBytes(bytes: number): string {
 export function formatSeconds(seconds: number): string {
   if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
-  return seconds < 36 * 3_600 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} d`;
+  return seconds < 36 * 3_600 ? `${toTenth(seconds / 3_600)} h` : `${toTenth(seconds / 86_400)} d`;
+}
+
+/** A tenth is shown only where it says something: half an hour more or less is much to who asked for 90 minutes. */
+function toTenth(value: number): number {
+  return value < 10 ? Math.round(value * 10) / 10 : Math.round(value);
 }

@@ -91,6 +91,7 @@ export function describeLoad(name: string, event: ModelEvent, secondsSince: numb
   const usual = formatSeconds(expected_seconds);
   // Only an answer makes it whole.
   const bar = drawBar(Math.min(seconds / expected_seconds, 0.99), BAR_WIDTH);
-  const words = seconds > expected_seconds ? `${passed}, longer than ever (${usual})` : `${passed} of at most ${usual}`;
+  const words =
+    seconds > expected_seconds ? `${passed}, longer than ever (${usual})` : `${passed}, the longest took ${usual}`;
   return `Starting ${name} ${bar}  ${words}${waitsFor}`;
 }

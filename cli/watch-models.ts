@@ -45,7 +45,7 @@ function eventLines(layout: TableLayout): (event: ModelEvent) => string {
   const latest = new Map<string, string>();
   let width = 0;
   return ({ model, at, state, problem, expected_seconds }) => {
-    const usually = expected_seconds === null ? null : `at most ${formatSeconds(expected_seconds)} so far`;
+    const usually = expected_seconds === null ? null : `its longest start took ${formatSeconds(expected_seconds)}`;
     const note = plain(problem ?? (state === "starting" ? usually : null) ?? "");
     const said = `${state} ${note}`;
     if (latest.get(model) === said) return "";

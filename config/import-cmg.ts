@@ -31,10 +31,18 @@ export function importCmg({ file, env, cwd, withSecrets }: ImportOptions): Impor
   const path = cmgFileOf(variables, cwd);
   const cmg = readCmgFile(path, (each) => display(each, cwd));
   if (path !== null && cmg.path === null && cmg.layer.faults.length === 0) {
-    const where = file === undefined ? "CONFIG_FILE" : "import";
-    throw new ConfigError([faultAt([], { source: "file", where }, `${display(path, cwd)} does not exist`)]);
+    const where = file === undefined ? "CONFIG_FILE" : display(path, cwd);
+    const what = file === undefined ? `${display(path, cwd)} does not exist` : "there is no such file";
+    throw new ConfigError([faultAt([], { source: "file", where }, what)]);
   }
   const layers = [cmg.layer, readCmgVariables(variables)];
+  if (
+    path === null &&
+    layers.every((layer) => layer.entries.length + layer.faults.length + layer.warnings.length === 0)
+  ) {
+    const nothing = "is not set, and neither is a CMG_* variable; name the file to import";
+    throw new ConfigError([faultAt([], { source: "file", where: "CONFIG_FILE" }, nothing)]);
+  }
   const { entries, faults, warnings } = joinLayers(layers);
   const merged = merge(layers);
   const parsed = configSchema.safeParse(merged.raw);

@@ -149,7 +149,7 @@ class Management implements ModelManagement {
     await managed?.begun;
     if (managed === undefined) return this.#removeOther(name, force);
     const isDown = ["absent", "failed"].includes(managed.server.entry.state);
-    if (isDown && !force) throw notRunning(name);
+    if (isDown && !force) throw this.#options.store.deployment(name) === null ? onlyOnDemand(name) : notRunning(name);
     await this.#stop(name, HELD_WAIT_MS);
     failpoint("remove.after_stop");
     if (this.#options.store.deployment(name) !== null) await this.#managed.forget(name);
@@ -247,6 +247,14 @@ function alreadyRunning(name: string): SluiceError {
 
 function notManaged(name: string): SluiceError {
   return new SluiceError("MODEL_NOT_MANAGED", `Model '${name}' is run by somebody else`);
+}
+
+/** Its configuration is not what is removed here, with force or without. */
+function onlyOnDemand(name: string): SluiceError {
+  const hint = "A request may start it: disable its on-demand configuration, or take it out of discovery, to end that.";
+  return new SluiceError("MODEL_UNKNOWN", `Model '${name}' is not running; there is nothing to remove, even by force`, {
+    hint,
+  });
 }
 
 function notRunning(name: string): SluiceError {

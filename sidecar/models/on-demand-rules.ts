@@ -9,7 +9,9 @@ export function planCreate(wish: NewOnDemand, inForce: OnDemandContent | null): 
   if (modelUri === undefined) {
     throw new SluiceError(
       "REFERENCE_MISSING",
-      `model_uri is required: model '${wish.modelName}' has no configuration to take it from`,
+      wish.inherit
+        ? `model_uri is required: model '${wish.modelName}' has no configuration to take it from`
+        : `model_uri is required: with inherit_config false nothing is taken over for model '${wish.modelName}'`,
     );
   }
   if (inForce !== null && !wish.replace) {

@@ -26,6 +26,23 @@ t.test("a reason is one there is", async (t) => {
   t.throws(() => parseReason("bored"), /one of cancelled, expired, lost/);
 });
 
+t.test("a mistyped subcommand or flag is called by its name, and the one that was meant is offered", async (t) => {
+  const refused = (args: string[], message: string) => {
+    const program = createProgram({} as Actions, "0.0.0");
+    for (const command of [program, ...program.commands.flatMap((each) => [each, ...each.commands])])
+      command.exitOverride().configureOutput({ writeErr: () => {} });
+    return t.rejects(program.parseAsync(args, { from: "user" }), { exitCode: 1, message }, args.join(" "));
+  };
+  await refused(
+    ["models", "depoly", "m", "--model-uri", "m:/m"],
+    "error: unknown command 'depoly'\n(Did you mean deploy?)",
+  );
+  await refused(["models", "bogus"], "error: unknown command 'bogus'");
+  await refused(["on-demand", "creat", "m", "--json"], "error: unknown command 'creat'\n(Did you mean create?)");
+  await refused(["models", "--jsno"], "error: unknown option '--jsno'\n(Did you mean --json?)");
+  await refused(["models", "list", "m"], "error: 'list' takes no argument, but there is 'm'");
+});
+
 t.test("the list's flags reach it, fifty tasks unless all or another number were asked for", async (t) => {
   const seen: ListFlags[] = [];
   const parse = async (...args: string[]) => {

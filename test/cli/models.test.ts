@@ -1,9 +1,10 @@
 /** `sluice models` and `sluice on-demand` beside a running Sluice and real model servers. */
 import t from "tap";
 import { parseCpus, parseGpus, parseIdleTtl, parseLineCount, parseMemory, parseTtl } from "../../cli/arguments.js";
-import { deployModel } from "../../cli/change-models.js";
+import { deployModel, startModel } from "../../cli/change-models.js";
 import { updateOnDemand } from "../../cli/change-on-demand.js";
 import { limitsOf } from "../../cli/on-demand.js";
+import { formatSeconds } from "../../cli/terminal.js";
 import { describeLoad } from "../../cli/wait-for-model.js";
 import type { ModelEvent } from "../../core/contract/model-management.js";
 import { startSluice } from "../helpers/sluice.js";
@@ -69,7 +70,10 @@ t.test("on-demand configurations are made, listed, changed and gone back to", as
     (await run("on-demand", "create", "od", "--model-uri", "models:/od/2", "--json")).stdout,
   );
   t.match(inherited, { id: 2, idle_ttl: 1_800, deploy: { resources: { reservations: { gpus: "all" } } } });
-  t.equal((await run("on-demand", "update", "od", "--clear-deploy", "--description", "d")).code, 0);
+  t.equal(
+    (await run("on-demand", "update", "od", "--clear-deploy", "--description", "d")).stdout,
+    "Version 2 of od is changed.\n",
+  );
   t.equal((await run("on-demand")).stdout, "od\t2\t30 min\tmodels:/od/2\t-\td\n");
   t.match(
     (await run("on-demand", "history", "od")).stdout,
@@ -77,6 +81,7 @@ t.test("on-demand configurations are made, listed, changed and gone back to", as
   );
   t.equal((await run("on-demand", "enable", "1")).stdout, "Version 1 of od is enabled.\n");
   t.match((await run("on-demand", "show", "od")).stdout, /^limits\tmemory 2g, 1\.5 cpus, all gpus$/m);
+  t.equal((await run("models", "remove", "od", "--force")).stdout, "od is stopped; a request may start it again.\n");
   t.match((await run("on-demand", "disable", "od")).stdout, "sluice on-demand history od");
 });
 
@@ -84,17 +89,26 @@ t.test("what is wrong on the command line is said before anything is asked", asy
   const refused = { exitCode: 2 };
   await t.rejects(deployModel("m", {}), { ...refused, message: /--model-uri URI, or --tracking-id RUN/ });
   await t.rejects(updateOnDemand("m", {}), { ...refused, message: /nothing to update/ });
+  const unbounded = { ...refused, message: /--timeout bounds --wait/ };
+  await t.rejects(deployModel("m", { modelUri: "models:/m/1", timeout: 5_000 }), unbounded);
+  await t.rejects(startModel("m", { timeout: 5_000 }), unbounded);
   const cases: [() => unknown, RegExp][] = [
-    [() => parseTtl("soon"), /seconds or a duration/],
+    [() => parseTtl("soon"), /whole seconds above 0, or a duration such as 90s, 5m or 2h, or 'never'\./],
     [() => parseTtl("0"), /whole seconds above 0/],
-    [() => parseIdleTtl("never"), /seconds or a duration/],
+    [() => parseIdleTtl("never"), /whole seconds above 0, or a duration such as 90s, 5m or 2h\./],
     [() => parseLineCount("10001"), /0 to 10000/],
     [() => parseMemory("1gb"), /512m or 1\.5g/],
     [() => parseCpus("0"), /above 0/],
     [() => parseGpus("0"), /'all' or a whole number above 0/],
+    [() => parseGpus("some"), /'all' or a whole number above 0/],
   ];
   for (const [parse, words] of cases) t.throws(parse, { message: words });
   t.same([parseTtl("never"), parseTtl("8h"), parseIdleTtl("30m"), parseGpus("2")], [-1, 28_800, 1_800, 2]);
+});
+
+t.test("a span of hours or days is not rounded to another one", async (t) => {
+  const spans = [89, 5_399, 5_400, 7_200, 86_400, 129_600, 604_800, 1_296_000].map(formatSeconds);
+  t.same(spans, ["89 s", "90 min", "1.5 h", "2 h", "24 h", "1.5 d", "7 d", "15 d"]);
 });
 
 t.test("a wait for a start that fails, or takes too long, ends with a reason and a hint", async (t) => {
@@ -111,7 +125,7 @@ t.test("what is shown of a start", async (t) => {
     started_seconds: 5,
     expected_seconds: 20,
   };
-  t.equal(describeLoad("m", event, 5), "Starting m ████████████░░░░░░░░░░░░  10 s of at most 20 s");
+  t.equal(describeLoad("m", event, 5), "Starting m ████████████░░░░░░░░░░░░  10 s, the longest took 20 s");
   t.equal(describeLoad("m", event, 25), "Starting m ████████████████████████  30 s, longer than ever (20 s)");
   t.equal(describeLoad("m", { ...event, expected_seconds: null }, 1), "Starting m  6 s");
   const waiting = { ...event, started_seconds: null, problem: "it waits for memory" };

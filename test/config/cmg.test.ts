@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { importCmg } from "../../config/import-cmg.js";
-import { ConfigError, loadConfig } from "../../config/load.js";
+import { loadConfig } from "../../config/load.js";
 import { loader } from "./loader.js";
 
 const JSONC = `// CMG's settings
@@ -128,5 +128,8 @@ t.test("an import loads to the same configuration as CMG's own files", async (t)
   writeFileSync(join(cwd, "bare.yaml"), bare);
   const secrets = { SLUICE_CMS_TRACKING_PASSWORD: "hunter2", SLUICE_CMS_TRACKING_S3_SECRET_ACCESS_KEY: "hunter3" };
   t.same(loadConfig({ file: "bare.yaml", env: secrets, cwd }).config, straight);
-  t.throws(() => importCmg({ file: "nope.json", env: {}, cwd, withSecrets: false }), ConfigError);
+  const missing = { message: /: nope\.json {2}there is no such file$/ };
+  t.throws(() => importCmg({ file: "nope.json", env: {}, cwd, withSecrets: false }), missing);
+  const nothing = { message: /CONFIG_FILE {2}is not set, and neither is a CMG_\* variable; name the file to import$/ };
+  t.throws(() => importCmg({ env: {}, cwd, withSecrets: false }), nothing);
 });

@@ -32,7 +32,7 @@ const MODELS: readonly Operation[] = [
     description: "Answers as soon as its program runs, ready or not. Names a model_uri, or a tracking_id that has one.",
     body: { json: "DeployBody", required: false },
     answers: { 200: { description: "It runs", json: "Deployed" } },
-    refusals: [400, 403, 404, 409, 422, 500],
+    refusals: [400, 403, 404, 409, 422, 500, 503],
   },
   {
     method: "delete",
@@ -41,7 +41,7 @@ const MODELS: readonly Operation[] = [
     summary: "Drain, stop and forget a deployment",
     query: { force },
     answers: { 204: { description: "It is gone" } },
-    refusals: [400, 404, 409, 422, 500],
+    refusals: [400, 404, 409, 422, 500, 503],
   },
   {
     method: "get",
@@ -136,7 +136,7 @@ const ON_DEMAND: readonly Operation[] = [
     summary: "A new configuration, or a new version of one",
     body: { json: "OnDemandCreate", required: true },
     answers: { 201: config },
-    refusals: [400, 404, 409, 422],
+    refusals: [400, 404, 409, 422, 503],
   },
   {
     method: "get",
@@ -153,7 +153,7 @@ const ON_DEMAND: readonly Operation[] = [
     summary: "Change it in place; null keeps, the clear flags win",
     body: { json: "OnDemandUpdate", required: true },
     answers: { 200: config },
-    refusals: [400, 404, 422],
+    refusals: [400, 404, 422, 503],
   },
   {
     method: "delete",

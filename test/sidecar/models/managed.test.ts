@@ -59,6 +59,10 @@ t.test("an entry of the configuration with an idle time is stopped like the othe
 t.test("a change of a running model counts from its next start", async (t) => {
   const { management, catalogue, lines } = await startManaged(t, templateOf([]));
   await management.onDemand.create(onDemand("m"));
+  t.notOk(
+    lines.some(({ message }) => message.includes("keeps its settings")),
+    "nothing runs that could keep any",
+  );
   const { serverId } = await catalogue.ensureReady("m", WAIT_MS);
   await management.onDemand.create(onDemand("m", { model_uri: "models:/m/2" }));
   t.match(catalogue.get("m"), { state: "ready", serverId: serverId!, modelUri: "models:/m/1" });

@@ -123,6 +123,11 @@ t.test("a model is started and stopped by hand; one in use is not, and nothing b
   t.equal(catalogue.get("m")?.state, "ready", "it serves on");
   release();
   t.match(await management.stop("m"), { state: "absent" });
+  await t.rejects(management.remove("m", false), {
+    code: "MODEL_UNKNOWN",
+    message: "Model 'm' is not running; there is nothing to remove, even by force",
+    hint: /disable its on-demand configuration/,
+  });
   t.throws(() => management.start("other"), { code: "MODEL_NOT_MANAGED" });
   await t.rejects(management.stop("other"), { code: "MODEL_NOT_MANAGED" });
   await t.rejects(management.remove("other", true), { code: "MODEL_NOT_MANAGED" });

@@ -90,7 +90,10 @@ t.test("what a new version leaves open it inherits, unless it must not", async (
   t.notOk("tracking_id" in moved, "another URI alone: the old run says nothing of it");
   t.match(await create({ tracking_id: "run" }), { model_uri: "models:/made/3", tracking_id: "run" });
   t.notOk("deploy" in (await create({ deploy: {} })), "an empty spec is given, and is none");
-  await t.rejects(create({ inherit_config: false }), { code: "REFERENCE_MISSING", message: /model_uri is required/ });
+  await t.rejects(create({ inherit_config: false }), {
+    code: "REFERENCE_MISSING",
+    message: /^model_uri is required: with inherit_config false nothing is taken over/,
+  });
   state.settings = { ...state.settings, defaultIdleTtlSeconds: 7 };
   t.same(keysOf(await create({ model_uri: "u", inherit_config: false })), PLAIN_KEYS);
   t.match(await create({ inherit_config: false, model_uri: "u" }), { idle_ttl: 7 });
