@@ -50,7 +50,7 @@ export const ERRORS = {
   },
   TRACKING_UNAVAILABLE: {
     status: 503,
-    hint: "Try again after the time named in Retry-After, or name a model_uri in place of the run.",
+    hint: "Try again later, or name a model_uri in place of the run; tracking.uri names the MLflow server asked.",
   },
   TTL_FORBIDDEN: { status: 403, hint: "Leave ttl out; models.deployment.manual.allow_ttl_override decides." },
   TTL_TOO_LONG: { status: 400, hint: "Take a shorter ttl, or -1; models.deployment.manual.max_ttl is the limit." },

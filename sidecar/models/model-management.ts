@@ -106,8 +106,8 @@ class Management implements ModelManagement {
       };
     } catch (cause) {
       await this.#takeBack(row.name, earlier);
-      const why = cause instanceof SluiceError ? cause.message : "an unexpected fault";
-      throw new SluiceError("DEPLOY_FAILED", `Model '${row.name}' could not be deployed: ${why}`, { cause });
+      const words = cause instanceof SluiceError ? cause.message : `Model '${row.name}' could not be started.`;
+      throw new SluiceError("DEPLOY_FAILED", words, { cause });
     }
   }
 
