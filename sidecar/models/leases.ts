@@ -2,9 +2,10 @@
 import type { Clock } from "../../core/runtime/clock.js";
 
 interface Account {
-  /** One entry per lease: a holder may have several. */
-  readonly holders: Map<symbol, string>;
-  idleSince: number;
+  /** One entry per lease, named for its holder: a holder may have several. */
+  readonly held: Set<symbol>;
+  /** Elapsed ms: who sets the machine's clock makes nothing idle. */
+  idleSinceMs: number;
 }
 
 export class Leases {
@@ -20,29 +21,24 @@ export class Leases {
 
   /** The answer releases the lease; releasing twice is harmless. */
   take(name: string, holder: string): () => void {
-    const account = this.#accounts.get(name) ?? { holders: new Map<symbol, string>(), idleSince: this.#clock.now() };
+    const account = this.#accounts.get(name) ?? { held: new Set<symbol>(), idleSinceMs: this.#clock.elapsed() };
     this.#accounts.set(name, account);
     const key = Symbol(holder);
-    account.holders.set(key, holder);
+    account.held.add(key);
     return () => {
-      if (!account.holders.delete(key) || account.holders.size > 0) return;
-      account.idleSince = this.#clock.now();
+      if (!account.held.delete(key) || account.held.size > 0) return;
+      account.idleSinceMs = this.#clock.elapsed();
       this.#onIdle(name);
     };
   }
 
   count(name: string): number {
-    return this.#accounts.get(name)?.holders.size ?? 0;
+    return this.#accounts.get(name)?.held.size ?? 0;
   }
 
-  /** Epoch ms of the last lease's end; null while one is held or where there never was one. */
-  idleSince(name: string): number | null {
+  /** When the last lease ended, in elapsed ms of the clock; null while one is held or where there never was one. */
+  idleSinceMs(name: string): number | null {
     const account = this.#accounts.get(name);
-    return account === undefined || account.holders.size > 0 ? null : account.idleSince;
-  }
-
-  /** Drops what is remembered of a model that is gone; leases still held go on counting. */
-  forget(name: string): void {
-    if (this.count(name) === 0) this.#accounts.delete(name);
+    return account === undefined || account.held.size > 0 ? null : account.idleSinceMs;
   }
 }

@@ -27,8 +27,8 @@ export interface ManagedModelsOptions {
   /** Bounded, never throws; null where nobody knows. */
   readonly modelTypeOf: (modelUri: string) => Promise<string | null>;
   readonly createServer: (given: ManagedServerParts) => ModelServer;
-  /** Epoch ms of the last use's end; null while something holds it, or when nobody has used it. */
-  readonly idleSince: (name: string) => number | null;
+  /** Of the last use's end, in elapsed ms of the clock; null while something holds it, or when nobody has used it. */
+  readonly idleSinceMs: (name: string) => number | null;
   readonly onChange: () => void;
   readonly observer: ReaperOptions["observer"] & { started(name: string, tookMs: number): void };
   readonly clock: Clock;
@@ -59,8 +59,8 @@ export class ManagedModels {
   readonly #drivers: ManagedDrivers;
   readonly #starts: Starts;
   readonly #reaper: Reaper;
-  /** Since when each running server is ready; epoch ms. */
-  readonly #readySince = new Map<string, number>();
+  /** Since when each running server is ready; elapsed ms. */
+  readonly #readySinceMs = new Map<string, number>();
   /** By name, elapsed ms until which no container of it is taken for a deployment. */
   readonly #forgottenUntil = new Map<string, number>();
   #taken: ReadonlySet<string> = new Set();
@@ -173,8 +173,8 @@ export class ManagedModels {
   }
 
   #noteReady({ name, state }: ModelServer): void {
-    if (state === "ready" && !this.#readySince.has(name)) this.#readySince.set(name, this.#options.clock.now());
-    if (state === "absent" || state === "failed") this.#readySince.delete(name);
+    if (state === "ready" && !this.#readySinceMs.has(name)) this.#readySinceMs.set(name, this.#options.clock.elapsed());
+    if (state === "absent" || state === "failed") this.#readySinceMs.delete(name);
   }
 
   /** To be called when the last hold on a model has ended. */
@@ -206,10 +206,10 @@ export class ManagedModels {
 
   /** Null while it is held, or does not run. */
   #idleMs(server: ModelServer): number | null {
-    const readySince = this.#readySince.get(server.name);
-    if (readySince === undefined || server.isHeld) return null;
-    const idleSince = Math.max(readySince, this.#options.idleSince(server.name) ?? 0);
-    return Math.max(0, this.#options.clock.now() - idleSince);
+    const { clock, idleSinceMs } = this.#options;
+    const readySinceMs = this.#readySinceMs.get(server.name);
+    if (readySinceMs === undefined || server.isHeld) return null;
+    return clock.elapsed() - Math.max(readySinceMs, idleSinceMs(server.name) ?? 0);
   }
 
   #residentOf({ server, model }: Managed): Resident | null {

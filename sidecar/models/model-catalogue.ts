@@ -58,8 +58,8 @@ export interface ManagedCatalogue extends ModelCatalogue {
   reconfigure(config: Config): void;
   /** Resolves when each static model of the configuration at start has been checked once. */
   readonly allFirstRoundDone: Promise<void>;
-  /** How many leases a model has, and since when it has none (epoch ms; null while held or never held). */
-  use(name: string): { readonly leases: number; readonly idleSince: number | null };
+  /** How many leases a model has. */
+  use(name: string): { readonly leases: number };
 }
 
 const UNOBSERVED: ModelObserver = { checked: () => {}, reaped: () => {}, started: () => {} };
@@ -123,7 +123,7 @@ class Catalogue implements ManagedCatalogue {
       containers: this.containers,
       modelTypeOf: options.modelTypeOf ?? (async () => null),
       createServer: (parts) => this.#create(parts),
-      idleSince: (name) => this.#holds.leases.idleSince(name),
+      idleSinceMs: (name) => this.#holds.leases.idleSinceMs(name),
       onChange,
       observer: options.observer ?? UNOBSERVED,
       clock,
@@ -240,9 +240,8 @@ class Catalogue implements ManagedCatalogue {
     return this.#holds.leases.take(this.get(name)?.name ?? name, holder);
   }
 
-  use(name: string): { leases: number; idleSince: number | null } {
-    const { leases } = this.#holds;
-    return { leases: leases.count(name), idleSince: leases.idleSince(name) };
+  use(name: string): { leases: number } {
+    return { leases: this.#holds.leases.count(name) };
   }
 
   get presence(): Presence {

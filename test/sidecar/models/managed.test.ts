@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { onDemand, startManaged, templateOf, WAIT_MS } from "./managed-rig.js";
+import { fastClock } from "../../helpers/fast-clock.js";
+import { deployRequest, onDemand, startManaged, templateOf, WAIT_MS } from "./managed-rig.js";
 import { newOnDemand } from "./model-samples.js";
 import { folderOf, isAlive, linesOf, until } from "./support.js";
 
@@ -44,6 +45,20 @@ t.test("an idle model is stopped, a held one is not, and the next request starts
   t.match(text, /ripper_containers_purged_total\{deployment_type="auto",reason="idle_ttl_expired"\} 1/);
   t.match(text, /ripper_containers_checked_total\{deployment_type="auto"\} [1-9]/);
   t.match(text, /ripper_model_idle_time_seconds_count\{model="m"\} 1/);
+});
+
+t.test("nobody who sets the machine's clock makes a model idle", async (t) => {
+  const system = fastClock(10);
+  let setForwardMs = 0;
+  const clock = { ...system, now: () => system.now() + setForwardMs };
+  const { management, catalogue, store } = await startManaged(t, templateOf([]), undefined, clock);
+  await management.onDemand.create(onDemand("m", { idle_ttl: 600 }));
+  await catalogue.ensureReady("m", WAIT_MS);
+  await management.deploy("short", deployRequest(600));
+  setForwardMs = 3_600_000;
+  catalogue.managed.reapNow();
+  await until(() => store.deployment("short") === null, "the end of what lives until a time of day");
+  t.equal(catalogue.get("m")?.state, "ready");
 });
 
 t.test("an entry of the configuration with an idle time is stopped like the others", async (t) => {

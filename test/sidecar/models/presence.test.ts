@@ -88,14 +88,14 @@ t.test(
     report("one", { inFlight: { m: 3 }, used: ["m", "n"] });
     t.equal(leases.count("m"), 1);
     t.equal(leases.count("n"), 0);
-    t.equal(leases.idleSince("n"), 0);
+    t.equal(leases.idleSinceMs("n"), 0);
     clock.pass(1_000);
     report("one", { inFlight: { m: 1 }, used: [] });
     t.equal(leases.count("m"), 1);
     clock.pass(1_000);
     report("one", { used: ["m", "n"] });
     t.equal(leases.count("m"), 0);
-    t.strictSame([leases.idleSince("m"), leases.idleSince("n")], [2_000, 2_000]);
+    t.strictSame([leases.idleSinceMs("m"), leases.idleSinceMs("n")], [2_000, 2_000]);
   },
 );
 
