@@ -115,8 +115,9 @@ export class ProcessDriver implements ServerDriver {
       port,
       command_hash: hashCommand(entry),
     };
-    await this.#write(record);
-    const log = await this.#openLog();
+    const isRecorded = await this.#write(record);
+    // Where there is no room for a record there is none for a log, and a program may end when it cannot print.
+    const log = isRecorded ? await this.#openLog() : null;
     const child = await spawnServer(entry, { port, runId: record.run_id, output: log?.fd ?? null })
       .catch(async (cause) => {
         await removeRecord(this.#folder).catch(() => undefined);
@@ -134,9 +135,11 @@ export class ProcessDriver implements ServerDriver {
     return launched(identity, port);
   }
 
-  async #write(record: ProcessRecord): Promise<void> {
+  /** @returns false when it cannot be written */
+  async #write(record: ProcessRecord): Promise<boolean> {
     try {
       await writeRecord(this.#folder, record);
+      return true;
     } catch (cause) {
       // A full disk must not keep a model from starting; only finding it again after a crash is lost.
       this.#options.logger.warn(
@@ -144,6 +147,7 @@ export class ProcessDriver implements ServerDriver {
         "the record of a model server cannot be written",
       );
       await removeRecord(this.#folder).catch(() => undefined);
+      return false;
     }
   }
 

@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from "node:path";
 import t from "tap";
 import { rotateServerLog } from "../../../sidecar/models/drivers/server-log.js";
+import { requireOrSkip } from "../../helpers/services.js";
+import { mountSmallDisk } from "../../helpers/small-disk.js";
 import { command, configOf, folderOf, isAlive, linesOf, startCatalogue, startServer, until } from "./support.js";
 
 const WAIT_MS = 20_000;
@@ -277,4 +279,16 @@ t.test("entries of a new configuration take effect, except on a server that runs
   t.ok(lines.some(({ model, message }) => model === "runs" && message.includes("keeps its settings")));
   await Promise.all(["idle", "new"].map((name) => catalogue.ensureReady(name, WAIT_MS)));
   t.ok(existsSync(seen("y")) && existsSync(seen("z")) && !existsSync(seen("b")));
+});
+
+t.test("on a full disk a program that ends when it cannot print starts all the same, without a log", async (t) => {
+  const disk = await mountSmallDisk(t, 2);
+  if (!requireOrSkip(t, "small disk", typeof disk === "string" ? disk : null) || typeof disk === "string") return;
+  const program =
+    "process.stdout.write('x'); require('http').createServer((_, res) => res.end('1')).listen(process.argv[1])";
+  const entry = { name: "m", command: [process.execPath, "-e", program, "{port}"] };
+  const { catalogue } = await startCatalogue(t, { discovery: { process: [entry] } }, join(disk.path, "data"));
+  disk.fill();
+  t.match(await catalogue.ensureReady("m", 20_000), { state: "ready" });
+  t.equal(await catalogue.stopModel("m", 5_000), "stopped");
 });
