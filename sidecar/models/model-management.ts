@@ -105,7 +105,10 @@ class Management implements ModelManagement {
         ttl: row.ttlSeconds ?? -1,
       };
     } catch (cause) {
-      await this.#takeBack(row.name, earlier);
+      // What cannot be taken back now must not hide why: it stays a deployment, and can be removed.
+      await this.#takeBack(row.name, earlier).catch((failed: unknown) =>
+        this.#options.logger.error({ model: row.name, err: failed }, "a failed deployment cannot be taken back"),
+      );
       const words = cause instanceof SluiceError ? cause.message : `Model '${row.name}' could not be started.`;
       throw new SluiceError("DEPLOY_FAILED", words, { cause });
     }

@@ -120,7 +120,10 @@ function declareGauges(
   });
 }
 
+const MAX_URI_LABEL_LENGTH = 200;
+
 /** Without what may be secret: user and password, query, fragment. */
 function publicUri(uri: string): string {
-  return uri.replace(/[?#].*$/s, "").replace(/^([A-Za-z][A-Za-z0-9+.-]*:\/\/)[^/]*@/, "$1");
+  const bare = uri.replace(/[?#].*$/s, "").replace(/^([A-Za-z][A-Za-z0-9+.-]*:\/\/)[^/]*@/, "$1");
+  return bare.slice(0, MAX_URI_LABEL_LENGTH);
 }

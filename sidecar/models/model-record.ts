@@ -1,4 +1,5 @@
 /** Rows of the tables of models, and what they mean. */
+import type { DeploySpec } from "../../core/contract/model-management.js";
 import type { Deployment, OnDemandVersion } from "./model-store.js";
 
 export interface OnDemandRecord {
@@ -34,7 +35,7 @@ export function onDemandVersion(record: OnDemandRecord): OnDemandVersion {
     trackingId: record.tracking_id,
     idleTtlSeconds: record.idle_ttl_seconds,
     description: record.description,
-    deploy: record.deploy === null ? null : JSON.parse(record.deploy),
+    deploy: readDeploy(record.deploy),
     enabled: record.enabled === 1,
     createdAtUs: record.created_at_us,
     updatedAtUs: record.updated_at_us,
@@ -50,7 +51,7 @@ export function deployment(record: DeploymentRecord): Deployment {
     trackingId: record.tracking_id,
     ttlSeconds: record.ttl_seconds,
     idleTtlSeconds: record.idle_ttl_seconds,
-    deploy: record.deploy === null ? null : JSON.parse(record.deploy),
+    deploy: readDeploy(record.deploy),
     createdAtMs: record.created_at_ms,
   };
 }
@@ -67,4 +68,13 @@ export function deploymentRecord(given: Deployment): DeploymentRecord {
     deploy: given.deploy === null ? null : JSON.stringify(given.deploy),
     created_at_ms: Math.round(given.createdAtMs),
   };
+}
+
+/** A text that bit rot has damaged limits nothing: it must not keep all the others from being read. */
+function readDeploy(text: string | null): DeploySpec | null {
+  try {
+    return text === null ? null : (JSON.parse(text) as DeploySpec);
+  } catch {
+    return null;
+  }
 }

@@ -25,10 +25,22 @@ export class StartTimes {
   longestMs(model: string): number | null {
     const known = this.#longest.get(model);
     if (known !== undefined) return known;
-    const starts = this.#options.store.starts(model).map(({ tookMs }) => tookMs);
+    const starts = this.#read(model);
+    if (starts === null) return null;
     const longest = starts.length === 0 ? null : Math.max(...starts);
     this.#longest.set(model, longest);
     return longest;
+  }
+
+  /** Null when they cannot be read now: the configured bound does until then. */
+  #read(model: string): number[] | null {
+    const { store, logger } = this.#options;
+    try {
+      return store.starts(model).map(({ tookMs }) => tookMs);
+    } catch (cause) {
+      logger.warn({ model, err: cause }, "how long a model's starts took cannot be read");
+      return null;
+    }
   }
 
   /** @param configuredMs `models.deployment.auto.health_check_timeout` */

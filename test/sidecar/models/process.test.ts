@@ -290,5 +290,5 @@ t.test("on a full disk a program that ends when it cannot print starts all the s
   const { catalogue } = await startCatalogue(t, { discovery: { process: [entry] } }, join(disk.path, "data"));
   disk.fill();
   t.match(await catalogue.ensureReady("m", 20_000), { state: "ready" });
-  t.equal(await catalogue.stopModel("m", 5_000), "stopped");
+  t.equal(await catalogue.managed.servers.stopWhenIdle("m", 5_000), "stopped");
 });
