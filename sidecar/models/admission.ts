@@ -12,6 +12,8 @@ import { formatMemory } from "./drivers/limits.js";
 export interface Applicant {
   readonly name: string;
   readonly needBytes: number;
+  /** How long it waits already. */
+  readonly waitedMs: number;
 }
 
 /** A server that runs, or whose start was admitted. */
@@ -54,6 +56,8 @@ export type Verdict =
  * must find it.
  */
 export const EVICTABLE_AFTER_MS = 2_000;
+/** Whoever has waited for so long takes the first moment without a lease: steady traffic on one model must not shut out another. */
+export const PATIENT_FOR_MS = 10_000;
 
 /** @param applicants the first to come first; @returns one verdict each, in their order */
 export function decideAdmission(
@@ -98,16 +102,17 @@ class Room {
       return { name, do: "start" };
     }
     this.#waiting.push(applicant);
-    return this.#wait(name, obstacles);
+    return this.#wait(applicant, obstacles);
   }
 
   /** Stops for it only what, together, lets it start: a stop that does not help would be for nothing. */
-  #wait(name: string, obstacles: readonly Obstacle[]): Verdict {
+  #wait({ name, waitedMs }: Applicant, obstacles: readonly Obstacle[]): Verdict {
     const problem = obstacles[0]!.problem;
     const wanted = obstacles.every(({ victims }) => victims !== null)
       ? new Set(obstacles.flatMap(({ victims }) => victims!))
       : new Set<Resident>();
-    const againMs = Math.max(0, ...[...wanted].map(({ idleMs }) => EVICTABLE_AFTER_MS - idleMs!));
+    const evictableAfterMs = waitedMs < PATIENT_FOR_MS ? EVICTABLE_AFTER_MS : 0;
+    const againMs = Math.max(0, ...[...wanted].map(({ idleMs }) => evictableAfterMs - idleMs!));
     if (againMs > 0) return { name, do: "wait", problem, evict: [], againMs };
     for (const victim of wanted) this.#evicted.add(victim.name);
     return { name, do: "wait", problem, evict: [...wanted].map((victim) => victim.name), againMs: null };

@@ -90,7 +90,12 @@ export class Starts {
     const starting = new Set(residents.filter(({ isStarting }) => isStarting).map(({ name }) => name));
     for (const name of this.#admitted) if (!starting.has(name)) this.#admitted.delete(name);
     if (this.#waiting.size === 0) return;
-    const applicants = [...this.#waiting].map(([name, { needBytes }]) => ({ name, needBytes }));
+    const nowMs = this.#options.clock.elapsed();
+    const applicants = [...this.#waiting].map(([name, { needBytes, sinceMs }]) => ({
+      name,
+      needBytes,
+      waitedMs: nowMs - sinceMs,
+    }));
     const others = residents.filter(({ name }) => !this.#waiting.has(name));
     let againMs = LOOK_MS;
     for (const verdict of decideAdmission(applicants, others, this.#options.limits())) {

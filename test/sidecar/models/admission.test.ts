@@ -4,6 +4,7 @@ import {
   type Applicant,
   decideAdmission,
   EVICTABLE_AFTER_MS,
+  PATIENT_FOR_MS,
   type Resident,
 } from "../../../sidecar/models/admission.js";
 
@@ -11,7 +12,7 @@ const GIB = 2 ** 30;
 const FREE: AdmissionLimits = { maxStarts: null, budgetBytes: null, neverTogether: [] };
 const LONG_MS = 60_000;
 
-const asks = (name: string, gib = 0): Applicant => ({ name, needBytes: gib * GIB });
+const asks = (name: string, gib = 0, waitedMs = 0): Applicant => ({ name, needBytes: gib * GIB, waitedMs });
 const runs = (name: string, gib = 0, more: Partial<Resident> = {}): Resident => ({
   name,
   needBytes: gib * GIB,
@@ -172,4 +173,11 @@ t.test("one that was in use a moment ago is left alone, and looked at again when
   const limits = { ...FREE, budgetBytes: 2 * GIB };
   const [verdict] = decideAdmission([asks("a", 2)], [idle("b", 2, EVICTABLE_AFTER_MS - 300)], limits);
   t.match(verdict, { do: "wait", evict: [], againMs: 300 });
+});
+
+t.test("whoever has waited long takes the first moment without a lease, and none that is held", async (t) => {
+  const limits = { ...FREE, neverTogether: [["a", "b"]] };
+  const patient = asks("a", 0, PATIENT_FOR_MS);
+  t.match(decideAdmission([patient], [idle("b", 0, 0)], limits), [{ do: "wait", evict: ["b"], againMs: null }]);
+  t.match(decideAdmission([patient], [runs("b")], limits), [{ do: "wait", evict: [] }]);
 });
