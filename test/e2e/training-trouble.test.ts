@@ -4,17 +4,13 @@ import { startGazetteer } from "../helpers/gazetteer.js";
 import { startMlflow } from "../helpers/mlflow.js";
 import { detail, final, type Rig, reached, startRigs, submit, training } from "./training-rig.js";
 
-/** Runs beside the others of its parent. */
-const BESIDE = { buffered: true } as const;
-
 t.test("trainings that meet trouble, each at its own model", async (t) => {
   const mlflow = await startMlflow(t, { username: "sluice", password: "secret" });
   const tracking = { uri: mlflow.uri, username: "sluice", password: "secret" };
   const settings = { tracking, scheduler: { lost_after: "3s" } };
   const [busy, trap, lost] = (await startRigs(t, ["busy", "trap", "lost"], settings)) as [Rig, Rig, Rig];
-  t.jobs = 3;
 
-  void t.test("three trainings behind a trainer that an outsider keeps busy run in their order", BESIDE, async (t) => {
+  await t.test("three trainings behind a trainer that an outsider keeps busy run in their order", async (t) => {
     const rig = busy;
     const outsider = await fetch(`${rig.server.url}/train_supervised?tracking_id=outsider`, training(10));
     const { run_id: activeRun } = (await outsider.json()) as { run_id: string };
@@ -49,7 +45,7 @@ t.test("trainings that meet trouble, each at its own model", async (t) => {
     );
   });
 
-  void t.test("MLflow tells of a run before its model server, and of the sibling in the trap", BESIDE, async (t) => {
+  await t.test("MLflow tells of a run before its model server, and of the sibling in the trap", async (t) => {
     const rig = trap;
     const uuid = await submit(rig, 1_000);
     const { tracking_id: runId } = await reached(rig, uuid, (task) => task.status === "running");
@@ -81,9 +77,8 @@ t.test("trainings that meet trouble, each at its own model", async (t) => {
     t.notMatch(rig.sluice.lines.join("\n"), /secret/);
   });
 
-  void t.test(
+  await t.test(
     "a training whose model server is killed ends as lost within the bound, and the next one can run",
-    BESIDE,
     async (t) => {
       const rig = lost;
       const uuid = await submit(rig, 1_000);
