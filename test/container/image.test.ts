@@ -52,9 +52,9 @@ async function waitForHealth(container: Docker.Container): Promise<string> {
 async function waitForReadiness(url: string): Promise<void> {
   const untilMs = performance.now() + HEALTHY_WITHIN_MS;
   while (performance.now() < untilMs) {
-    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
+    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) }).catch(() => null);
     // Without its sidecar it is ready too, but knows no models.
-    if (((await answer.json()) as { status: string }).status === "ready") return;
+    if (answer !== null && ((await answer.json()) as { status: string }).status === "ready") return;
     await new Promise((done) => setTimeout(done, 100));
   }
 }

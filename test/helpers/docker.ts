@@ -57,6 +57,8 @@ export async function dockerSkipReason(): Promise<string | null> {
   return null;
 }
 
+const START_ATTEMPTS = 3;
+
 let shared: Promise<TestDocker> | undefined;
 
 /** One daemon for the whole test process; whoever asks first starts it. `stop` it in the file's last teardown. */
@@ -93,7 +95,20 @@ class OwnDocker implements TestDocker {
     }
   }
 
+  /** One that was killed leaves shims and mounts behind, over which the next one may fall once. */
   async start(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#launch();
+      } catch (cause) {
+        if (attempt === START_ATTEMPTS) throw cause;
+        await this.#end("SIGKILL");
+        await this.#endContainerd();
+      }
+    }
+  }
+
+  async #launch(): Promise<void> {
     const at = (name: string) => join(this.#folder, name);
     const log = createWriteStream(at("dockerd.log"), { flags: "a" });
     await new Promise((resolve) => log.once("open", resolve));
