@@ -201,7 +201,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "models/reachability",
     find: "LONGEST_SILENCE_MS = 3_600_000",
     replace: "LONGEST_SILENCE_MS = 60_000",
-    from: 9_733,
+    from: 112_661,
   },
   {
     name: "how long a start takes is asked of a clock that may be set",
