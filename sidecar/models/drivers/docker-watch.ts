@@ -14,6 +14,8 @@ const FIRST_RETRY_MS = 250;
 const SLOWEST_RETRY_MS = 10_000;
 /** An operator's signal counts as the cause of an end that comes so soon after it. */
 const LATELY_MS = 60_000;
+/** And the daemon's absence of one that comes so soon after its return. */
+const JUST_BACK_MS = 10_000;
 /** SIGINT, SIGQUIT, SIGKILL, SIGTERM. */
 const ENDING_SIGNALS = ["2", "3", "9", "15"];
 
@@ -62,16 +64,17 @@ export class ContainerWatch {
     const { signal } = this.#over;
     const { docker, clock } = this.#options;
     let pauseMs = FIRST_RETRY_MS;
-    let wasAway = false;
+    // By the clock that never jumps. A daemon that is back may show for a moment what ended with it as running.
+    let awayAtMs = Number.NEGATIVE_INFINITY;
     while (!signal.aborted) {
       try {
-        const cause = await this.#look(wasAway);
+        const cause = await this.#look(clock.elapsed() - awayAtMs < JUST_BACK_MS);
         if (cause !== null) return this.end(cause);
-        [pauseMs, wasAway] = [FIRST_RETRY_MS, false];
+        pauseMs = FIRST_RETRY_MS;
         await docker.waitForEnd(this.id, LOOK_MS, signal);
       } catch {
         if (docker.isClosed) return;
-        wasAway = true;
+        awayAtMs = clock.elapsed();
         // Nothing is lost with a watch that waits: it keeps nobody alive.
         await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
         pauseMs = Math.min(pauseMs * 2, SLOWEST_RETRY_MS);
