@@ -5,7 +5,7 @@
  * last line is always `N passed, N failed, N skipped`, counted in assertions. The exit code is 1 when anything failed, when
  * nothing ran, and, with `SLUICE_TEST_REQUIRE_SERVICES=1`, when anything was left out.
  */
-import { existsSync, mkdtempSync, readdirSync, rmSync, statfsSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -55,13 +55,20 @@ function findTest(named: string, folder: string): TestFile {
   return { source, compiled, folder: ALONE.includes(source) ? tmpdir() : folder };
 }
 
-/** Begins them in their order, so many at a time. */
+/** Daemons share the machine's packet filter: one that starts takes away for a moment what another one's containers need. */
+function startsDocker({ source }: TestFile): boolean {
+  return readFileSync(join(root, source), "utf8").includes("startDocker");
+}
+
+/** Begins them in their order, so many at a time; of those that start a Docker daemon one at a time. */
 async function runFiles(files: readonly TestFile[], atATime: number, tally: Tally): Promise<void> {
-  const left = files.values();
-  const work = async () => {
-    for (const file of left) await runFile(root, file, tally);
+  const withDocker = files.filter(startsDocker);
+  const others = files.filter((file) => !startsDocker(file)).values();
+  const work = async (queue: Iterable<TestFile>) => {
+    for (const file of queue) await runFile(root, file, tally);
   };
-  await Promise.all(Array.from({ length: atATime }, work));
+  const first = work(withDocker).then(() => work(others));
+  await Promise.all([first, ...Array.from({ length: atATime - 1 }, () => work(others))]);
 }
 
 function printSummary(tally: Tally, seconds: number): void {
