@@ -77,12 +77,10 @@ export class Presence {
    */
   async whenFollowed(boundMs: number): Promise<void> {
     const version = this.#version;
-    const isFollowed = () =>
-      ![...this.#proxies.values()].some((each) => each.streams > 0 && each.acknowledged < version);
-    if (isFollowed()) return;
+    if (!this.#isAnyBehind(version)) return;
     const done = new AbortController();
     const look = () => {
-      if (isFollowed()) done.abort();
+      if (!this.#isAnyBehind(version)) done.abort();
     };
     this.#reports.add(look);
     await this.#options.clock.sleep(boundMs, done.signal);
@@ -139,7 +137,11 @@ export class Presence {
 
   /** True while a proxy that we see may still send requests straight to this model, or has not said what it has in flight. */
   isAwaited(model: string): boolean {
-    const version = this.#drains.get(model) ?? 0;
+    return this.#isAnyBehind(this.#drains.get(model) ?? 0);
+  }
+
+  /** True while a proxy that we see has not acknowledged this version or a newer one. */
+  #isAnyBehind(version: number): boolean {
     return [...this.#proxies.values()].some(({ streams, acknowledged }) => streams > 0 && acknowledged < version);
   }
 
