@@ -62,8 +62,8 @@ function startsDocker({ source }: TestFile): boolean {
 
 /** Begins them in their order, so many at a time; of those that start a Docker daemon one at a time. */
 async function runFiles(files: readonly TestFile[], atATime: number, tally: Tally): Promise<void> {
-  const withDocker = files.filter(startsDocker);
-  const others = files.filter((file) => !startsDocker(file)).values();
+  const withDocker = new Set(files.filter(startsDocker));
+  const others = files.filter((file) => !withDocker.has(file)).values();
   const work = async (queue: Iterable<TestFile>) => {
     for (const file of queue) await runFile(root, file, tally);
   };

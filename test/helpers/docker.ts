@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import Docker from "dockerode";
+import type { Test } from "tap";
+import { requireOrSkip } from "./services.js";
 
 const run = promisify(execFile);
 
@@ -69,6 +71,20 @@ export function startDocker(): Promise<TestDocker> {
 
 /** Images are big, and temporary files may be in memory. */
 const DISK = process.env.SLUICE_TEST_DISK ?? tmpdir();
+
+/** The daemon for a whole test file, with a network; ended with the file. Null, and the tests are left out, where none can be had. */
+export async function startDockerFor(t: Test, network: string): Promise<TestDocker | null> {
+  if (!requireOrSkip(t, "docker", await dockerSkipReason())) return null;
+  const docker = await startDocker();
+  // Waiting for a daemon alone keeps no process alive.
+  const alive = setInterval(() => {}, 1_000);
+  t.teardown(async () => {
+    clearInterval(alive);
+    await docker.stop();
+  });
+  await docker.createNetwork(network);
+  return docker;
+}
 
 class OwnDocker implements TestDocker {
   readonly socket: string;

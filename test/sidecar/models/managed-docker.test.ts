@@ -1,25 +1,15 @@
 import { join } from "node:path";
 import t from "tap";
 import type { ConfigInput } from "../../../config/schema.js";
-import { dockerSkipReason, NODE_IMAGE, startDocker, type TestDocker } from "../../helpers/docker.js";
+import { NODE_IMAGE, startDockerFor, type TestDocker } from "../../helpers/docker.js";
 import { fastClock } from "../../helpers/fast-clock.js";
-import { requireOrSkip } from "../../helpers/services.js";
 import { deployRequest, onDemand, startManaged, WAIT_MS } from "./managed-rig.js";
 import { folderOf, PROGRAM, until } from "./support.js";
 
 const NETWORK = "sluice-test-managed";
 
-const reason = await dockerSkipReason();
-if (requireOrSkip(t, "docker", reason)) {
-  const docker = await startDocker();
-  const alive = setInterval(() => {}, 1_000);
-  t.teardown(async () => {
-    clearInterval(alive);
-    await docker.stop();
-  });
-  await docker.createNetwork(NETWORK);
-  tests(docker);
-}
+const docker = await startDockerFor(t, NETWORK);
+if (docker !== null) tests(docker);
 
 function tests(docker: TestDocker): void {
   const config: ConfigInput = {

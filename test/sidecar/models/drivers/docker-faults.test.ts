@@ -1,20 +1,10 @@
 import t from "tap";
-import { dockerSkipReason, startDocker, type TestDocker } from "../../../helpers/docker.js";
-import { requireOrSkip } from "../../../helpers/services.js";
+import { startDockerFor, type TestDocker } from "../../../helpers/docker.js";
 import { until } from "../support.js";
 import { driverConfig, modelOf, NETWORK, openDriver } from "./docker-rig.js";
 
-const reason = await dockerSkipReason();
-if (requireOrSkip(t, "docker", reason)) {
-  const docker = await startDocker();
-  const alive = setInterval(() => {}, 1_000);
-  t.teardown(async () => {
-    clearInterval(alive);
-    await docker.stop();
-  });
-  await docker.createNetwork(NETWORK);
-  tests(docker);
-}
+const docker = await startDockerFor(t, NETWORK);
+if (docker !== null) tests(docker);
 
 const answers = (url: string) =>
   until(async () => (await fetch(`${url}/readyz`).catch(() => null))?.status === 200, `${url} is ready`);

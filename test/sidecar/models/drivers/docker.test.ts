@@ -1,22 +1,12 @@
 import { text } from "node:stream/consumers";
 import t from "tap";
 import { containerSpec } from "../../../../sidecar/models/drivers/container-spec.js";
-import { dockerSkipReason, NODE_IMAGE, startDocker, type TestDocker } from "../../../helpers/docker.js";
-import { requireOrSkip } from "../../../helpers/services.js";
+import { NODE_IMAGE, startDockerFor, type TestDocker } from "../../../helpers/docker.js";
 import { until } from "../support.js";
 import { driverConfig, modelOf, NETWORK, openDriver } from "./docker-rig.js";
 
-const reason = await dockerSkipReason();
-if (requireOrSkip(t, "docker", reason)) {
-  const docker = await startDocker();
-  const alive = setInterval(() => {}, 1_000);
-  t.teardown(async () => {
-    clearInterval(alive);
-    await docker.stop();
-  });
-  await docker.createNetwork(NETWORK);
-  tests(docker);
-}
+const docker = await startDockerFor(t, NETWORK);
+if (docker !== null) tests(docker);
 
 const soon = () => Date.now() + 500;
 const answers = (url: string) =>
