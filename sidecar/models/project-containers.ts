@@ -5,6 +5,7 @@ import type { Logger } from "../../core/runtime/logger.js";
 import { labelsToAskFor, modelNameOf } from "./discovery/containers.js";
 import type { ContainerDetails, DockerClient } from "./docker-client.js";
 import { endContainer, STOP_GRACE_MS } from "./drivers/container-end.js";
+import { ContainerWatches } from "./drivers/container-watches.js";
 import { DockerDriver } from "./drivers/docker.js";
 import { refusalOf } from "./drivers/docker-refusal.js";
 import type { ServerDriver } from "./drivers/driver.js";
@@ -24,6 +25,7 @@ const LOOK_TIMEOUT_MS = 1_000;
 
 export class ProjectContainers implements ContainerDrivers {
   readonly #options: ProjectContainersOptions;
+  readonly #watches = new ContainerWatches();
 
   constructor(options: ProjectContainersOptions) {
     this.#options = options;
@@ -39,7 +41,7 @@ export class ProjectContainers implements ContainerDrivers {
   }
 
   create(model: ManagedModel): ServerDriver {
-    return new DockerDriver({ ...this.#options, model });
+    return new DockerDriver({ ...this.#options, watches: this.#watches, model });
   }
 
   /**

@@ -128,6 +128,6 @@ async function live({ url }: RunningSluice): Promise<number> {
 }
 
 async function containersOf(docker: TestDocker, name: string) {
-  const rows = await docker.client.listContainers({ all: true });
+  const rows = await docker.client.listContainers();
   return rows.filter(({ Names }) => Names.includes(`/${name}`));
 }

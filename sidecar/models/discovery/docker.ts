@@ -16,7 +16,7 @@ import { type ContainerRow, describeContainers, labelsToAskFor, type ManagedCont
 /** Between two whole lists, and between two looks for a daemon that `auto` has not found yet. */
 const RECONCILE_MS = 30_000;
 const FIRST_RETRY_MS = 250;
-const SLOWEST_RETRY_MS = 10_000;
+const SLOWEST_RETRY_MS = 2_000;
 /** Events come in bursts; one look answers all of them. */
 const SETTLE_MS = 50;
 /** The daemon tells some changes before its list shows them, so a look after an event is followed by one more. */

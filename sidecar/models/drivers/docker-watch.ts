@@ -11,7 +11,7 @@ import type { ExitListener } from "./driver.js";
 
 const LOOK_MS = 5_000;
 const FIRST_RETRY_MS = 250;
-const SLOWEST_RETRY_MS = 10_000;
+const SLOWEST_RETRY_MS = 2_000;
 /** An operator's signal counts as the cause of an end that comes so soon after it. */
 const LATELY_MS = 60_000;
 /** And the daemon's absence of one that comes so soon after its return. */
@@ -41,6 +41,22 @@ export class ContainerWatch {
 
   get id(): string {
     return this.#options.details.Id;
+  }
+
+  /** As its run began; null where it has none on the models' network. */
+  get address(): string | null {
+    const { details, config } = this.#options;
+    return addressOn(networkOf(config), details.NetworkSettings.Networks);
+  }
+
+  get isOver(): boolean {
+    return this.#over.signal.aborted;
+  }
+
+  /** Another container has its address: it has ended, whether or not the daemon can say how. */
+  async lostItsAddress(): Promise<void> {
+    const cause = await this.#look(true).catch(() => null);
+    this.end(cause ?? "ended: its address belongs to another container now");
   }
 
   /** Whatever ends it from now on is our own doing, or, after a stop that failed, is not. */
@@ -90,8 +106,8 @@ export class ContainerWatch {
     if (!details.State.Running) return describeEnd(details, await this.#hints(details, wasAway));
     if (details.State.StartedAt !== before.State.StartedAt) return "was started anew by an operator";
     const network = networkOf(config);
-    const [was, is] = [before, details].map((each) => addressOn(network, each.NetworkSettings.Networks));
-    return was === is ? null : `is no longer at its address on the network '${network}'`;
+    const isThere = addressOn(network, details.NetworkSettings.Networks) === this.address;
+    return isThere ? null : `is no longer at its address on the network '${network}'`;
   }
 
   /** Best effort: the daemon forgets its events when it ends, and keeps a few hundred of them. */

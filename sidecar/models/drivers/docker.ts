@@ -15,6 +15,7 @@ import type { LogOptions } from "../management.js";
 import { endContainer, STOP_GRACE_MS } from "./container-end.js";
 import { containerNameOf, containerSpec, imageOf } from "./container-spec.js";
 import { isAboutToStart, isMatching, isOurs } from "./container-state.js";
+import type { ContainerWatches } from "./container-watches.js";
 import { refusalOf } from "./docker-refusal.js";
 import { describeStartFault } from "./docker-start-fault.js";
 import { ContainerWatch } from "./docker-watch.js";
@@ -33,6 +34,8 @@ export interface DockerDriverOptions {
   readonly model: ManagedModel;
   readonly config: () => Config;
   readonly docker: DockerClient;
+  /** Of all models that run as containers. */
+  readonly watches: ContainerWatches;
   readonly dataDir: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -211,11 +214,13 @@ export class DockerDriver implements ServerDriver {
     return (await docker.inspect(details.Id)) ?? details;
   }
 
-  #take(details: ContainerDetails, onExit: ExitListener): Launched {
-    const { docker, clock } = this.#options;
+  async #take(details: ContainerDetails, onExit: ExitListener): Promise<Launched> {
+    const { docker, clock, watches } = this.#options;
     const config = this.#options.config();
     this.#watch = new ContainerWatch({ docker, config, clock, details, onExit });
-    const address = addressOn(networkOf(config), details.NetworkSettings.Networks);
+    watches.add(this.#watch);
+    const { address } = this.#watch;
+    await watches.take(address, details.Id);
     const url = urlOf(this.#name, address, config) ?? `http://${this.#containerName}:${config.cms.server_port}`;
     return { url, id: details.Id, address };
   }

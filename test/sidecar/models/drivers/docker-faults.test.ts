@@ -1,4 +1,6 @@
 import t from "tap";
+import { type Clock, systemClock } from "../../../../core/runtime/clock.js";
+import { ContainerWatches } from "../../../../sidecar/models/drivers/container-watches.js";
 import { startDockerFor, type TestDocker } from "../../../helpers/docker.js";
 import { until } from "../support.js";
 import { driverConfig, modelOf, NETWORK, openDriver } from "./docker-rig.js";
@@ -52,6 +54,27 @@ function tests(docker: TestDocker): void {
     await answers(again.url);
     await answers((await other.driver.start(other.onExit)).url);
   });
+
+  t.test(
+    "an address that another container has got belongs to the other alone, before anything is sent there",
+    async (t) => {
+      const watches = new ContainerWatches();
+      // One that looks for a daemon that is away only once.
+      const clock: Clock = { ...systemClock, after: () => () => undefined };
+      const first = openDriver(t, driverConfig(docker), modelOf("e1"), { watches, clock });
+      const before = await first.driver.start(first.onExit);
+      await docker.kill();
+      await docker.start();
+      t.strictSame(first.exits, [], "nobody has seen its end yet");
+      const config = driverConfig(docker);
+      for (let k = 0; k < 8 && first.exits.length === 0; k++) {
+        const next = openDriver(t, config, modelOf(`e${k + 2}`), { watches });
+        const { address } = await next.driver.start(next.onExit);
+        t.equal(first.exits.length, address === before.address ? 1 : 0);
+      }
+      t.match(first.exits, [/^ended while the Docker daemon was away/]);
+    },
+  );
 
   t.test("a stop that begins while the daemon is away ends with its return", async (t) => {
     const { driver, exits, onExit } = openDriver(t, driverConfig(docker), modelOf("d3"));

@@ -2,8 +2,9 @@
 import { join } from "node:path";
 import type { Test } from "tap";
 import type { Config, ConfigInput } from "../../../../config/schema.js";
-import { systemClock } from "../../../../core/runtime/clock.js";
+import { type Clock, systemClock } from "../../../../core/runtime/clock.js";
 import { DockerClient } from "../../../../sidecar/models/docker-client.js";
+import { ContainerWatches } from "../../../../sidecar/models/drivers/container-watches.js";
 import { DockerDriver } from "../../../../sidecar/models/drivers/docker.js";
 import type { ManagedModel } from "../../../../sidecar/models/managed-model.js";
 import { NODE_IMAGE, type TestDocker } from "../../../helpers/docker.js";
@@ -50,15 +51,21 @@ export interface DriverRig {
 }
 
 /** Its container is removed with the test. */
-export function openDriver(t: Test, config: Config, model: ManagedModel): DriverRig {
+export function openDriver(
+  t: Test,
+  config: Config,
+  model: ManagedModel,
+  { watches = new ContainerWatches(), clock = systemClock }: { watches?: ContainerWatches; clock?: Clock } = {},
+): DriverRig {
   const { logger, lines } = keepLog();
   const client = new DockerClient({ socketPath: config.discovery.docker.socket, clock: systemClock });
   const driver = new DockerDriver({
     model,
     config: () => config,
     docker: client,
+    watches,
     dataDir: join(folderOf(t), "data"),
-    clock: systemClock,
+    clock,
     logger,
   });
   const exits: string[] = [];
