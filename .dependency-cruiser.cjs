@@ -44,7 +44,7 @@ module.exports = {
       name: "cli-enters-programs-by-their-main",
       severity: "error",
       from: { path: "^cli/" },
-      to: { path: "^(proxy|sidecar)/", pathNot: "^(proxy|sidecar)/main\\.ts$" },
+      to: { path: "^(proxy|sidecar)/", pathNot: "^(proxy/main|sidecar/main|sidecar/registry/main)\\.ts$" },
     },
     {
       name: "the-example-is-a-stranger",
@@ -90,6 +90,7 @@ module.exports = {
     ]),
     only("commander", ["cli/"]),
     only("cli-progress", ["cli/"]),
+    only("@grpc/(grpc-js|proto-loader|reflection)", ["sidecar/registry/grpc\\.ts", "sidecar/registry/directory\\.ts"]),
   ],
   options: {
     doNotFollow: { path: "node_modules" },

@@ -83,6 +83,27 @@ export const ERRORS = {
   RANGE_NOT_SATISFIABLE: { status: 416, hint: "Ask for bytes within the size that Content-Range names." },
   QUEUE_FULL: { status: 429, hint: "Try again after the time named in Retry-After." },
 
+  // The model registry
+  REGISTRY_ID_INVALID: {
+    status: 400,
+    hint: "Use 1 to 255 bytes without slashes or control characters, other than '.' and '..'.",
+  },
+  REGISTRY_MODEL_UNKNOWN: { status: 404, hint: "GET /registry/models lists the models there are." },
+  REGISTRY_VERSION_UNKNOWN: { status: 404, hint: "GET /registry/models/<model>/versions lists those there are." },
+  REGISTRY_ALIAS_UNKNOWN: { status: 404, hint: "GET /registry/models/<model>/aliases lists those there are." },
+  REGISTRY_ALIAS_INVALID: {
+    status: 400,
+    hint: "Use a letter, then up to 127 letters, digits, underscores, dots or hyphens, other than 'latest'.",
+  },
+  REGISTRY_UPLOAD_UNKNOWN: { status: 404, hint: "It may have ended or expired; begin a new one." },
+  REGISTRY_UPLOAD_CONFLICT: { status: 409, hint: "Ask with HEAD how many bytes are there, and go on from those." },
+  REGISTRY_IN_USE: { status: 409, hint: "Remove what is deployed from it first, or force it." },
+  REGISTRY_BUSY: { status: 503, hint: "Try again in a moment; as many as may go on at a time do." },
+  VERSION_REJECTED: { status: 400 },
+  VERSION_TOO_LARGE: { status: 413, hint: "registry.max_version_size is the limit." },
+  VERSION_DAMAGED: { status: 500, hint: "'sluice registry verify' lists what is damaged; restore it from a backup." },
+  VERSION_TRANSIENT: { status: 409, hint: "Only archived versions can be deployed; upload it as an archived one." },
+
   // Sluice itself
   DISK_FULL: { status: 507, hint: "Free space on the data folder's disk; nothing needs a restart." },
   STORE_FAILED: { status: 503, hint: "Try again; an operator finds the cause in the sidecar's log." },
