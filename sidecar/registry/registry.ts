@@ -6,6 +6,14 @@
 import type { Readable } from "node:stream";
 import type { Alias, RegistryModel, VersionInfo, VersionReference } from "../../core/contract/registry.js";
 
+/** What of the configuration it goes by; read at every use. */
+export interface RegistrySettings {
+  /** Null: any. */
+  readonly maxVersionBytes: number | null;
+  readonly cacheMaxItems: number;
+  readonly cacheMaxBytes: number;
+}
+
 export interface VersionHeader {
   readonly modelId: string;
   readonly archived: boolean;
@@ -102,7 +110,7 @@ export interface Registry {
 
   /** In byte order of their names. @throws REGISTRY_MODEL_UNKNOWN */
   aliases(modelId: string): Alias[];
-  /** @throws REGISTRY_ALIAS_INVALID, REGISTRY_MODEL_UNKNOWN, REGISTRY_VERSION_UNKNOWN */
+  /** @throws REGISTRY_ALIAS_INVALID, REGISTRY_MODEL_UNKNOWN, REGISTRY_VERSION_UNKNOWN, VERSION_TRANSIENT, INVALID_PARAMETER (too many) */
   setAlias(modelId: string, alias: string, versionNumber: number): Promise<Alias>;
   /** @throws REGISTRY_ALIAS_UNKNOWN, REGISTRY_MODEL_UNKNOWN */
   removeAlias(modelId: string, alias: string): Promise<void>;
