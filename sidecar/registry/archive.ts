@@ -5,9 +5,6 @@
 import type { Readable } from "node:stream";
 import type { ByteRange } from "./registry.js";
 
-/** What a version's file is called: no name in Cogment's own layout looks like it. */
-export const VERSION_FILE = /^v\d{6,}\.data$/;
-
 /** Where a version's bytes lie: relative to the archive, made of safe names by whoever names it. */
 export interface ArchivePlace {
   readonly folder: string;
@@ -49,10 +46,11 @@ export type FileProblem = "missing" | "short" | "long" | "damaged" | "unreadable
 export interface Archive {
   receive(): Promise<Incoming>;
   /**
-   * Goes on with a suspended file, or with one that a crash left: cut to so many bytes, since only what was synced can be trusted, and
-   * hashed again. Null where it is gone or shorter.
+   * Goes on with a suspended file, or one that a crash left; what it holds is hashed again.
+   * @param heldBytes what is known to be on the disk: what lies beyond is cut off. Default: all that is there
+   * @returns null where it is gone, or shorter
    */
-  resume(id: string, bytes: number): Promise<Incoming | null>;
+  resume(id: string, heldBytes?: number): Promise<Incoming | null>;
   /** @throws REGISTRY_VERSION_UNKNOWN where it is gone, VERSION_DAMAGED where its size differs or a part's check fails */
   open(
     place: ArchivePlace,
@@ -62,17 +60,10 @@ export interface Archive {
   /** Reads all of it. Null: as it must be. @param fresh false: a check up to ten minutes old will do */
   verify(place: ArchivePlace, seal: Seal, options: { readonly fresh: boolean }): Promise<FileProblem | null>;
   remove(place: ArchivePlace): Promise<void>;
-  /** With all versions in it ({@link VERSION_FILE}); it stays when it holds anything else, which is not ours. */
+  /** With all in it. */
   removeFolder(folder: string): Promise<void>;
-  /**
-   * Removes what a crash left: versions that nothing names in the folders given, and incoming files. Whatever else lies in the archive
-   * may be an archive of Cogment's own and is not looked at. @returns how many
-   */
-  sweep(names: {
-    readonly folders: Iterable<string>;
-    isPlace(place: ArchivePlace): boolean;
-    isIncoming(id: string): boolean;
-  }): Promise<number>;
+  /** Removes what a crash left: files and folders that nothing names, incoming ones included. @returns how many */
+  sweep(names: { isPlace(place: ArchivePlace): boolean; isIncoming(id: string): boolean }): Promise<number>;
   /** For programs that read it themselves. */
   pathOf(place: ArchivePlace): string;
   close(): Promise<void>;
