@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import t from "tap";
 import type { RegistryClient } from "../../../helpers/registry-client.js";
-import { startRegistry } from "../registry-rig.js";
+import { startRegistry } from "../grpc-rig.js";
 
 const header = (info: object) => ({ header: { version_info: info } });
 const body = (data: string | Buffer) => ({ body: { data_chunk: Buffer.from(data as string) } });
@@ -69,7 +69,7 @@ t.test("CreateVersion refuses", async (t) => {
       "user data beyond 256 KiB",
       [header({ model_id: "foo", data_size: "1", user_data: { k: "v".repeat(256 * 1024 + 1) } }), body("x")],
       "INVALID_ARGUMENT",
-      /user_data/,
+      /user.data/,
     ],
   ];
   for (const [name, messages, code, details] of rows) {

@@ -1,7 +1,7 @@
 import t from "tap";
 import { bytes } from "../../../helpers/protobuf.js";
 import type { RegistryClient } from "../../../helpers/registry-client.js";
-import { startRegistry } from "../registry-rig.js";
+import { startRegistry } from "../grpc-rig.js";
 
 const HANDLE_WORDS = (field: string, value: string) =>
   `Invalid value for \`${field}\` (${value}) only empty or values provided by a previous call should be used`;

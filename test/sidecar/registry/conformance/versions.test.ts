@@ -1,6 +1,6 @@
 import t from "tap";
 import type { RegistryClient } from "../../../helpers/registry-client.js";
-import { startRegistry } from "../registry-rig.js";
+import { startRegistry } from "../grpc-rig.js";
 
 async function numbersOf(client: RegistryClient, request: object) {
   const { version_infos: infos, next_version_handle: next } = await client.call("RetrieveVersionInfos", {

@@ -1,6 +1,6 @@
 import t from "tap";
 import { bytes, type Field, fieldsOf, fixed64, int, varint } from "../../../helpers/protobuf.js";
-import { startRegistry } from "../registry-rig.js";
+import { startRegistry } from "../grpc-rig.js";
 
 const PATH = "/cogmentAPI.ModelRegistrySP/";
 const HASH = "jY0g3VkUK62ILPr2JuaW5g7uQi0EcJVZJu8IYp3yfhI=";
