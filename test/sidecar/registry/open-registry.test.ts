@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import t from "tap";
 import { makeFolder } from "../../helpers/folder.js";
-import { filesIn, openRig, pull, push, putModel, startRig } from "./registry-rig.js";
+import { filesIn, openRig, pull, push, putModel, startRig } from "./local-rig.js";
 
 function put(...path: string[]): void {
   mkdirSync(join(...path, ".."), { recursive: true });

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import type { RegistryChange } from "../../../sidecar/registry/registry.js";
-import { filesIn, hashOf, headerOf, numbers, openRig, pull, push, putModel } from "./registry-rig.js";
+import { filesIn, hashOf, headerOf, numbers, openRig, pull, push, putModel } from "./local-rig.js";
 
 t.test("a model is made, replaced whole, listed in byte order and deleted", async (t) => {
   const { registry } = await openRig(t);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import t from "tap";
 import { type Clock, systemClock } from "../../../core/runtime/clock.js";
 import type { Appended, Uploads } from "../../../sidecar/registry/uploads.js";
-import { filesIn, hashOf, headerOf, openRig, pull, push, putModel } from "./registry-rig.js";
+import { filesIn, hashOf, headerOf, openRig, pull, push, putModel } from "./local-rig.js";
 
 async function* pieces(...texts: string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield Buffer.from(text);
