@@ -12,14 +12,19 @@ armFailpoints(setup.failpoints);
 followArming();
 
 const streams = new Map<number, ThreadReader | ThreadWriter>();
+const slots = new Map<number, Buffer>();
 
-function say(message: FromThread, transfer: readonly ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer);
+function say(message: FromThread): void {
+  port.postMessage(message);
 }
 
 port.on("message", (message: ToThread | "close") => {
   if (message === "close") {
     port.close();
+    return;
+  }
+  if (message.type === "slot") {
+    slots.set(message.slot, Buffer.from(message.memory));
     return;
   }
   const { id } = message;
@@ -35,9 +40,10 @@ port.on("message", (message: ToThread | "close") => {
   } else if (message.type === "end") {
     void end(id);
   } else if (stream instanceof ThreadReader) {
-    if (message.type === "credit") stream.grant(message.pieces);
+    if (message.type === "fill") stream.fill(message.slot, slots.get(message.slot)!);
   } else if (stream !== undefined) {
-    if (message.type === "write") attempt(id, () => stream.write(message.chunks));
+    if (message.type === "write")
+      attempt(id, () => stream.write(message.slot, slots.get(message.slot)!.subarray(0, message.bytes)));
     else if (message.type === "sync") attempt(id, () => stream.sync(message.seal));
   }
 });

@@ -18,16 +18,16 @@ import { INCOMING_FOLDER, sweepArchive } from "./archive-sweep.js";
 import { asArchiveFault, damagedVersion, onDisk, unlessMissing } from "./byte-faults.js";
 import { ByteThreads } from "./byte-threads.js";
 import { FileStream } from "./file-stream.js";
-import { Flight } from "./flight.js";
 import { hashFile } from "./hash-file.js";
 import { IncomingBytes } from "./incoming-bytes.js";
 import { IncomingFile, makeWritable } from "./incoming-file.js";
 import type { ByteRange } from "./registry.js";
+import { Slots } from "./slots.js";
 
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$/;
-/** Bytes read ahead of all readers, and those written to us that are on their way to the disk. */
-const MAX_READ_AHEAD_BYTES = 32 * 1024 * 1024;
-const MAX_WRITE_BYTES = 64 * 1024 * 1024;
+/** Half a MiB each, for bytes on their way from the disk and to it. */
+const READ_SLOTS = 32;
+const WRITE_SLOTS = 48;
 /** Each holds a piece at least, however slow its reader is. */
 const MAX_OPEN_FILES = 512;
 const DEFAULT_THREADS = 2;
@@ -49,8 +49,8 @@ export async function openArchive({ dir, logger, threads = DEFAULT_THREADS }: Ar
 export class FileArchive implements Archive {
   readonly #root: string;
   readonly #threads: ByteThreads;
-  readonly #reading = new Flight(MAX_READ_AHEAD_BYTES);
-  readonly #writing = new Flight(MAX_WRITE_BYTES);
+  readonly #reading = new Slots(READ_SLOTS);
+  readonly #writing = new Slots(WRITE_SLOTS);
   readonly #verified: VerifiedFiles;
   readonly #incoming = new Set<IncomingFile>();
   readonly #streams = new Set<FileStream>();
@@ -151,7 +151,7 @@ export class FileArchive implements Archive {
   }
 
   #take(id: string, handle: FileHandle, heldBytes: number): Incoming {
-    const task = { threads: this.#threads, flight: this.#writing, file: handle.fd, heldBytes, isDurable: true };
+    const task = { threads: this.#threads, slots: this.#writing, file: handle.fd, heldBytes, isDurable: true };
     const incoming: IncomingFile = new IncomingFile({
       id,
       root: this.#root,
@@ -173,7 +173,7 @@ export class FileArchive implements Archive {
     const bytes = range === undefined ? seal.bytes : range.last - range.first + 1;
     const stream: FileStream = new FileStream({
       threads: this.#threads,
-      flight: this.#reading,
+      slots: this.#reading,
       task: {
         file: handle.fd,
         first: range?.first ?? 0,

@@ -9,18 +9,19 @@ import type { OpenFile, Seal } from "./archive.js";
 import { INCOMING_FOLDER } from "./archive-sweep.js";
 import { onDisk } from "./byte-faults.js";
 import { ByteThreads } from "./byte-threads.js";
-import { Flight } from "./flight.js";
 import { hashFile } from "./hash-file.js";
 import { IncomingBytes } from "./incoming-bytes.js";
 import { MemoryBytes } from "./memory-bytes.js";
 import type { ByteRange } from "./registry.js";
+import { Slots } from "./slots.js";
 import { SpillFile, type SpillReading } from "./spill-file.js";
 import { IncomingTransient } from "./transient-incoming.js";
 import { nameOf, startsInFile, TransientLedger, type TransientLimits } from "./transient-ledger.js";
 import type { TransientIncoming, TransientKey, Transients } from "./transients.js";
 
-const MAX_WRITE_BYTES = 32 * 1024 * 1024;
-const MAX_READ_AHEAD_BYTES = 16 * 1024 * 1024;
+/** Half a MiB each. */
+const READ_SLOTS = 16;
+const WRITE_SLOTS = 16;
 
 export interface TransientOptions {
   /** The archive's: spill files are made in its `incoming/`, whose leftovers its sweep removes. */
@@ -44,7 +45,7 @@ export async function openTransients(options: TransientOptions): Promise<Transie
 export class TransientVersions implements Transients {
   readonly #options: TransientOptions;
   readonly #reading: SpillReading;
-  readonly #writing = new Flight(MAX_WRITE_BYTES);
+  readonly #writing = new Slots(WRITE_SLOTS);
   readonly #ledger = new TransientLedger();
   readonly #held = new Map<string, Held>();
   readonly #uploads = new Set<IncomingTransient>();
@@ -60,7 +61,7 @@ export class TransientVersions implements Transients {
     this.#options = options;
     const threads = new ByteThreads(1, options.logger);
     const verified = new VerifiedFiles((handle) => hashFile(threads, handle));
-    this.#reading = { threads, flight: new Flight(MAX_READ_AHEAD_BYTES), verified };
+    this.#reading = { threads, slots: new Slots(READ_SLOTS), verified };
   }
 
   async receive(bytes: number): Promise<TransientIncoming> {
@@ -130,11 +131,11 @@ export class TransientVersions implements Transients {
     const incoming: IncomingTransient = new IncomingTransient({
       bytes: new IncomingBytes({
         threads: this.#reading.threads,
-        flight: this.#writing,
+        slots: this.#writing,
         file: null,
         heldBytes: 0,
         isDurable: false,
-        onHashed: (chunks) => target.add(chunks),
+        onHashed: (chunk) => target.add(chunk),
       }),
       target,
       makeRoom: (bytes) => {
@@ -155,7 +156,7 @@ export class TransientVersions implements Transients {
 
   #intoFile(target: SpillFile): IncomingBytes {
     const { threads } = this.#reading;
-    return new IncomingBytes({ threads, flight: this.#writing, file: target.file, heldBytes: 0, isDurable: false });
+    return new IncomingBytes({ threads, slots: this.#writing, file: target.file, heldBytes: 0, isDurable: false });
   }
 
   #keep(held: Held): void {
@@ -211,7 +212,7 @@ export class TransientVersions implements Transients {
   async #copy(memory: MemoryBytes, file: SpillFile): Promise<void> {
     const bytes = this.#intoFile(file);
     try {
-      for (const chunk of memory.chunks) await bytes.write(Buffer.from(chunk));
+      for (const chunk of memory.chunks) await bytes.write(chunk);
       await bytes.sync(true);
     } finally {
       await bytes.end(new SluiceError("STORE_FAILED", "this copy has ended"));
