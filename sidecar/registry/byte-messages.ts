@@ -12,7 +12,7 @@ export type ToThread =
 /** A stream's first message begins it, `end` ends it; `ended` is the thread's last word about it. */
 export type StreamMessage =
   | WriteBegin
-  | { readonly type: "write"; readonly id: number; readonly slot: number; readonly bytes: number }
+  | { readonly type: "write"; readonly id: number; readonly chunks: readonly Uint8Array[] }
   /** @param seal nothing more comes: the answer has the hash */
   | { readonly type: "sync"; readonly id: number; readonly seal: boolean }
   | ReadBegin
@@ -20,7 +20,7 @@ export type StreamMessage =
   | { readonly type: "fill"; readonly id: number; readonly slot: number }
   | { readonly type: "end"; readonly id: number };
 
-/** Bytes that will be written behind the first `heldBytes` of a file, which are hashed first. Without a file they are only hashed. */
+/** Bytes that will be written behind the first `heldBytes` of a file, which are hashed first. Without a file they are hashed and sent back. */
 export interface WriteBegin {
   readonly type: "write.begin";
   readonly id: number;
@@ -45,7 +45,8 @@ export interface ReadBegin {
 }
 
 export type FromThread =
-  | { readonly type: "written"; readonly id: number; readonly slot: number; readonly bytes: number }
+  /** @param chunks those that were only hashed */
+  | { readonly type: "written"; readonly id: number; readonly bytes: number; readonly chunks?: readonly Uint8Array[] }
   | { readonly type: "synced"; readonly id: number; readonly hash: string | null }
   | { readonly type: "filled"; readonly id: number; readonly slot: number; readonly bytes: number }
   | { readonly type: "complete"; readonly id: number; readonly hash: string | null }

@@ -14,8 +14,8 @@ followArming();
 const streams = new Map<number, ThreadReader | ThreadWriter>();
 const slots = new Map<number, Buffer>();
 
-function say(message: FromThread): void {
-  port.postMessage(message);
+function say(message: FromThread, transfer: readonly ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
 }
 
 port.on("message", (message: ToThread | "close") => {
@@ -42,8 +42,7 @@ port.on("message", (message: ToThread | "close") => {
   } else if (stream instanceof ThreadReader) {
     if (message.type === "fill") stream.fill(message.slot, slots.get(message.slot)!);
   } else if (stream !== undefined) {
-    if (message.type === "write")
-      attempt(id, () => stream.write(message.slot, slots.get(message.slot)!.subarray(0, message.bytes)));
+    if (message.type === "write") attempt(id, () => stream.write(message.chunks));
     else if (message.type === "sync") attempt(id, () => stream.sync(message.seal));
   }
 });

@@ -17,9 +17,16 @@ type Listener = (message: FromThread) => void;
 /** Without its stream's id. */
 type Untagged<Message> = Message extends unknown ? Omit<Message, "id"> : never;
 
+/** What a message speaks of. */
+export interface Handed {
+  /** Shared; the message bears its key. */
+  readonly slot?: Slot;
+  /** Given away. */
+  readonly transfer?: readonly ArrayBuffer[];
+}
+
 export interface ThreadStream {
-  /** @param slot whose key the message bears */
-  post(message: Untagged<StreamMessage>, slot?: Slot): void;
+  post(message: Untagged<StreamMessage>, memory?: Handed): void;
   /** Resolves when the thread has let go of the stream's file, by its death at the latest. Idempotent. */
   end(): Promise<void>;
 }
@@ -62,9 +69,9 @@ class ByteThread {
       ended();
     });
     return {
-      post: (message, slot) => {
+      post: (message, { slot, transfer = [] } = {}) => {
         if (slot !== undefined) this.#introduce(slot);
-        this.#worker.postMessage({ ...message, id });
+        this.#worker.postMessage({ ...message, id }, transfer);
       },
       end: () => {
         ending ??= new Promise((resolve) => {

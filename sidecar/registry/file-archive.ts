@@ -18,6 +18,7 @@ import { INCOMING_FOLDER, sweepArchive } from "./archive-sweep.js";
 import { asArchiveFault, damagedVersion, onDisk, unlessMissing } from "./byte-faults.js";
 import { ByteThreads } from "./byte-threads.js";
 import { FileStream } from "./file-stream.js";
+import { Flight } from "./flight.js";
 import { hashFile } from "./hash-file.js";
 import { IncomingBytes } from "./incoming-bytes.js";
 import { IncomingFile, makeWritable } from "./incoming-file.js";
@@ -25,9 +26,10 @@ import type { ByteRange } from "./registry.js";
 import { Slots } from "./slots.js";
 
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$/;
-/** Half a MiB each, for bytes on their way from the disk and to it. */
+/** Half a MiB each. */
 const READ_SLOTS = 32;
-const WRITE_SLOTS = 48;
+/** On their way to the disk. */
+const MAX_WRITE_BYTES = 48 * 1024 * 1024;
 /** Each holds a piece at least, however slow its reader is. */
 const MAX_OPEN_FILES = 512;
 const DEFAULT_THREADS = 2;
@@ -50,7 +52,7 @@ export class FileArchive implements Archive {
   readonly #root: string;
   readonly #threads: ByteThreads;
   readonly #reading = new Slots(READ_SLOTS);
-  readonly #writing = new Slots(WRITE_SLOTS);
+  readonly #writing = new Flight(MAX_WRITE_BYTES);
   readonly #verified: VerifiedFiles;
   readonly #incoming = new Set<IncomingFile>();
   readonly #streams = new Set<FileStream>();
@@ -151,7 +153,7 @@ export class FileArchive implements Archive {
   }
 
   #take(id: string, handle: FileHandle, heldBytes: number): Incoming {
-    const task = { threads: this.#threads, slots: this.#writing, file: handle.fd, heldBytes, isDurable: true };
+    const task = { threads: this.#threads, flight: this.#writing, file: handle.fd, heldBytes, isDurable: true };
     const incoming: IncomingFile = new IncomingFile({
       id,
       root: this.#root,

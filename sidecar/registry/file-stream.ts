@@ -109,7 +109,7 @@ export class FileStream extends Readable {
 
   #fill(slot: Slot): void {
     this.#coming.set(slot.key, slot);
-    this.#stream.post({ type: "fill", slot: slot.key }, slot);
+    this.#stream.post({ type: "fill", slot: slot.key }, { slot });
   }
 
   /** The thread has no use for them any more. */

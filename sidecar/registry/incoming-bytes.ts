@@ -1,48 +1,51 @@
 /**
- * The main thread's end of bytes that a thread writes or hashes: they are copied into shared slots, small chunks together, and whoever
- * brings more than there are slots for waits.
+ * The main thread's end of bytes that a thread writes or hashes: what waits is gathered, what is on its way is bounded, and whoever writes
+ * waits for room.
  */
 import type { SluiceError } from "../../core/contract/errors.js";
 import { rebuildFault } from "./byte-faults.js";
 import type { FromThread } from "./byte-messages.js";
 import type { ByteThreads, ThreadStream } from "./byte-threads.js";
-import { SLOT_BYTES, type Slot, type Slots } from "./slots.js";
+import type { Flight } from "./flight.js";
+import { Outbox } from "./outbox.js";
 
-/** Of one stream, on their way. */
-const MAX_STREAM_SLOTS = 6;
+/** On their way, of one stream. */
+const MAX_STREAM_BYTES = 6 * 1024 * 1024;
+/** What waits is sent when it is so much, or as soon as nothing else is on its way. */
+const BATCH_BYTES = 512 * 1024;
+const BATCH_CHUNKS = 1_024;
 
-export interface IncomingTask {
-  readonly threads: ByteThreads;
-  readonly slots: Slots;
-  /** Null: they are only hashed. */
-  readonly file: number | null;
-  readonly heldBytes: number;
-  readonly isDurable: boolean;
-  /** Gets what was hashed, in order; its own from then on. */
-  readonly onHashed?: (chunk: Uint8Array) => void;
-}
-
-interface Waiter<Value> {
-  readonly resolve: (value: Value) => void;
+interface Waiter {
+  readonly resolve: () => void;
   readonly reject: (fault: SluiceError) => void;
 }
 
-export class IncomingBytes {
-  readonly #task: IncomingTask;
-  readonly #stream: ThreadStream;
-  /** The thread's, until it says otherwise. */
-  readonly #posted = new Map<number, Slot>();
-  #filling: Slot | null = null;
-  #filledBytes = 0;
-  /** What has no slot yet, in order; each its writer waits for. */
-  readonly #queue: { rest: Uint8Array; readonly waiter: Waiter<void> }[] = [];
-  #isAsking = false;
-  readonly #syncs: Waiter<string | null>[] = [];
-  #fault: SluiceError | null = null;
+export interface IncomingTask {
+  readonly threads: ByteThreads;
+  readonly flight: Flight;
+  /** Null: they are hashed and given back. */
+  readonly file: number | null;
+  readonly heldBytes: number;
+  readonly isDurable: boolean;
+  /** Gets what was hashed. */
+  readonly onHashed?: (chunks: readonly Uint8Array[]) => void;
+}
 
-  constructor(task: IncomingTask) {
-    const { threads, file, heldBytes, isDurable } = task;
-    this.#task = task;
+export class IncomingBytes {
+  readonly #stream: ThreadStream;
+  readonly #flight: Flight;
+  readonly #onHashed: ((chunks: readonly Uint8Array[]) => void) | undefined;
+  readonly #outbox = new Outbox();
+  /** Written to us and not yet by the thread. */
+  #bytes = 0;
+  #postedBytes = 0;
+  #fault: SluiceError | null = null;
+  readonly #waiters: Waiter[] = [];
+  #syncs: { readonly resolve: (hash: string | null) => void; readonly reject: (fault: SluiceError) => void }[] = [];
+
+  constructor({ threads, flight, file, heldBytes, isDurable, onHashed }: IncomingTask) {
+    this.#flight = flight;
+    this.#onHashed = onHashed;
     this.#stream = threads.attach((message) => this.#hear(message));
     this.#stream.post({ type: "write.begin", file, heldBytes, isDurable });
   }
@@ -50,13 +53,19 @@ export class IncomingBytes {
   /** Resolves when more may come. */
   write(chunk: Uint8Array): Promise<void> {
     if (this.#fault !== null) return Promise.reject(this.#fault);
+    this.#bytes += chunk.byteLength;
+    this.#flight.take(chunk.byteLength);
+    this.#outbox.add(chunk);
+    if (this.#postedBytes === 0 || this.#outbox.bytes >= BATCH_BYTES || this.#outbox.chunks >= BATCH_CHUNKS) {
+      this.#post();
+    }
+    if (this.#mayGoOn()) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#queue.push({ rest: chunk, waiter: { resolve, reject } });
-      this.#advance();
+      if (this.#waiters.push({ resolve, reject }) === 1) this.#flight.wait(() => this.#wake());
     });
   }
 
-  /** Resolves once all of it is on the disk; with `seal` to its hash. Only what was awaited before is part of it. */
+  /** Resolves once all of it is on the disk; with `seal` to its hash. */
   sync(seal: boolean): Promise<string | null> {
     if (this.#fault !== null) return Promise.reject(this.#fault);
     this.#post();
@@ -70,85 +79,44 @@ export class IncomingBytes {
   async end(fault: SluiceError): Promise<void> {
     this.#fail(fault);
     await this.#stream.end();
-    this.#giveBack();
-  }
-
-  #advance(): void {
-    while (this.#queue.length > 0 && this.#fault === null) {
-      if (this.#filling === null) {
-        this.#ask();
-        if (this.#filling === null) return;
-      }
-      this.#fillFrom(this.#queue[0]!, this.#filling);
-      if (this.#filledBytes === SLOT_BYTES) this.#post();
-      if (this.#queue[0]!.rest.byteLength === 0) this.#queue.shift()!.waiter.resolve();
-    }
-    // A thread that has nothing to do gets what there is.
-    if (this.#posted.size === 0) this.#post();
-  }
-
-  #fillFrom(next: { rest: Uint8Array }, slot: Slot): void {
-    const part = next.rest.subarray(0, SLOT_BYTES - this.#filledBytes);
-    slot.bytes.set(part, this.#filledBytes);
-    this.#filledBytes += part.byteLength;
-    next.rest = next.rest.subarray(part.byteLength);
-  }
-
-  #ask(): void {
-    if (this.#isAsking || this.#posted.size >= MAX_STREAM_SLOTS) return;
-    this.#isAsking = true;
-    let isLate = false;
-    this.#task.slots.take((slot) => {
-      this.#isAsking = false;
-      if (this.#fault !== null) return this.#task.slots.give(slot);
-      this.#filling = slot;
-      if (isLate) this.#advance();
-    });
-    isLate = true;
   }
 
   #post(): void {
-    const slot = this.#filling;
-    if (slot === null) return;
-    this.#filling = null;
-    this.#posted.set(slot.key, slot);
-    this.#stream.post({ type: "write", slot: slot.key, bytes: this.#filledBytes }, slot);
-    this.#filledBytes = 0;
+    const { chunks, transfer, bytes } = this.#outbox.take();
+    if (bytes === 0) return;
+    this.#postedBytes += bytes;
+    this.#stream.post({ type: "write", chunks }, { transfer });
   }
 
   #hear(message: FromThread): void {
-    if (message.type === "ended") this.#giveBack();
     if (this.#fault !== null) return;
     if (message.type === "fault") this.#fail(rebuildFault(message.fault));
     if (message.type === "synced") this.#syncs.shift()?.resolve(message.hash);
-    if (message.type === "written") this.#take(message);
+    if (message.type !== "written") return;
+    if (message.chunks !== undefined) this.#onHashed?.(message.chunks);
+    this.#postedBytes -= message.bytes;
+    this.#bytes -= message.bytes;
+    if (this.#postedBytes === 0) this.#post();
+    this.#flight.release(message.bytes);
   }
 
-  #take({ slot: key, bytes }: { readonly slot: number; readonly bytes: number }): void {
-    const slot = this.#posted.get(key)!;
-    this.#posted.delete(key);
-    const { slots, onHashed } = this.#task;
-    if (onHashed !== undefined) {
-      const chunk = Buffer.allocUnsafeSlow(bytes);
-      slot.bytes.copy(chunk, 0, 0, bytes);
-      onHashed(chunk);
-    }
-    slots.give(slot);
-    this.#advance();
+  #mayGoOn(): boolean {
+    return this.#bytes === 0 || (this.#bytes <= MAX_STREAM_BYTES && this.#flight.hasRoom);
+  }
+
+  #wake(): boolean {
+    if (this.#fault === null && !this.#mayGoOn()) return false;
+    for (const { resolve } of this.#waiters.splice(0)) resolve();
+    return true;
   }
 
   #fail(fault: SluiceError): void {
     if (this.#fault !== null) return;
     this.#fault = fault;
-    for (const { waiter } of this.#queue.splice(0)) waiter.reject(fault);
-    for (const { reject } of this.#syncs.splice(0)) reject(fault);
-    if (this.#filling !== null) this.#task.slots.give(this.#filling);
-    this.#filling = null;
-  }
-
-  /** The thread has no use for them any more. */
-  #giveBack(): void {
-    for (const slot of this.#posted.values()) this.#task.slots.give(slot);
-    this.#posted.clear();
+    const waiting = [...this.#waiters.splice(0), ...this.#syncs.splice(0)];
+    for (const { reject } of waiting) reject(fault);
+    this.#outbox.take();
+    this.#flight.release(this.#bytes);
+    this.#bytes = 0;
   }
 }

@@ -5,8 +5,8 @@ import type { ByteRange } from "./registry.js";
 export class MemoryBytes {
   readonly chunks: Uint8Array[] = [];
 
-  add(chunk: Uint8Array): void {
-    this.chunks.push(chunk);
+  add(chunks: readonly Uint8Array[]): void {
+    this.chunks.push(...chunks);
   }
 
   stream({ range, chunkBytes }: { readonly range?: ByteRange; readonly chunkBytes: number }): Readable {

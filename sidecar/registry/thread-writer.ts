@@ -3,13 +3,13 @@
  * comes, so that the last sync has little left to do.
  */
 import { createHash } from "node:crypto";
-import { fdatasync, fsync, ftruncateSync, writeSync } from "node:fs";
+import { fdatasync, fsync, ftruncateSync, writevSync } from "node:fs";
 import { promisify } from "node:util";
 import { failpoint } from "../../core/runtime/failpoints.js";
 import type { FromThread, WriteBegin } from "./byte-messages.js";
 import { readFully } from "./thread-reader.js";
 
-type Say = (message: FromThread) => void;
+type Say = (message: FromThread, transfer?: readonly ArrayBuffer[]) => void;
 
 /** Written and not yet on its way to the disk, at most. */
 const WRITE_BACK_BYTES = 32 * 1024 * 1024;
@@ -49,18 +49,25 @@ export class ThreadWriter {
     ftruncateSync(file, heldBytes);
   }
 
-  write(slot: number, chunk: Uint8Array): void {
+  write(chunks: readonly Uint8Array[]): void {
     if (this.#stopped) return;
     const { id, file, isDurable } = this.#task;
-    this.#hash.update(chunk);
-    if (file !== null) {
-      failpoint("archive.before_write");
-      writeFully(file, chunk, this.#position);
-      this.#position += chunk.byteLength;
-      this.#unsyncedBytes += chunk.byteLength;
-      if (isDurable) this.#writeBack(file);
+    let bytes = 0;
+    for (const chunk of chunks) {
+      this.#hash.update(chunk);
+      bytes += chunk.byteLength;
     }
-    this.#say({ type: "written", id, slot, bytes: chunk.byteLength });
+    if (file === null) {
+      this.#say({ type: "written", id, bytes, chunks }, transferable(chunks));
+      return;
+    }
+    failpoint("archive.before_write");
+    writeFully(file, chunks, this.#position);
+    freeMemory(chunks);
+    this.#position += bytes;
+    this.#unsyncedBytes += bytes;
+    if (isDurable) this.#writeBack(file);
+    this.#say({ type: "written", id, bytes });
   }
 
   async sync(seal: boolean): Promise<void> {
@@ -102,9 +109,38 @@ export class ThreadWriter {
   }
 }
 
-function writeFully(file: number, chunk: Uint8Array, position: number): void {
-  for (let offset = 0; offset < chunk.byteLength; ) {
+function writeFully(file: number, chunks: readonly Uint8Array[], position: number): void {
+  let left = chunks;
+  for (let at = position; left.length > 0; ) {
     failpoint("file.call");
-    offset += writeSync(file, chunk, offset, chunk.byteLength - offset, position + offset);
+    const count = writevSync(file, left, at);
+    at += count;
+    left = beyond(left, count);
   }
+}
+
+/** What is left of them after their first bytes. */
+function beyond(chunks: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
+  let skipped = bytes;
+  for (const [index, chunk] of chunks.entries()) {
+    if (skipped < chunk.byteLength) return [chunk.subarray(skipped), ...chunks.slice(index + 1)];
+    skipped -= chunk.byteLength;
+  }
+  return [];
+}
+
+const { port1: nowhere, port2: nobody } = new MessageChannel();
+nowhere.close();
+nobody.close();
+
+/**
+ * At once: left to the collector, what has been written would pile up, since to it these are a few small objects. What is given to a
+ * closed port is gone.
+ */
+function freeMemory(chunks: readonly Uint8Array[]): void {
+  nowhere.postMessage(null, transferable(chunks));
+}
+
+function transferable(chunks: readonly Uint8Array[]): ArrayBuffer[] {
+  return chunks.map(({ buffer }) => buffer as ArrayBuffer);
 }

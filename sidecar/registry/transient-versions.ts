@@ -9,6 +9,7 @@ import type { OpenFile, Seal } from "./archive.js";
 import { INCOMING_FOLDER } from "./archive-sweep.js";
 import { onDisk } from "./byte-faults.js";
 import { ByteThreads } from "./byte-threads.js";
+import { Flight } from "./flight.js";
 import { hashFile } from "./hash-file.js";
 import { IncomingBytes } from "./incoming-bytes.js";
 import { MemoryBytes } from "./memory-bytes.js";
@@ -21,7 +22,8 @@ import type { TransientIncoming, TransientKey, Transients } from "./transients.j
 
 /** Half a MiB each. */
 const READ_SLOTS = 16;
-const WRITE_SLOTS = 16;
+/** On their way through the thread. */
+const MAX_WRITE_BYTES = 16 * 1024 * 1024;
 
 export interface TransientOptions {
   /** The archive's: spill files are made in its `incoming/`, whose leftovers its sweep removes. */
@@ -45,7 +47,7 @@ export async function openTransients(options: TransientOptions): Promise<Transie
 export class TransientVersions implements Transients {
   readonly #options: TransientOptions;
   readonly #reading: SpillReading;
-  readonly #writing = new Slots(WRITE_SLOTS);
+  readonly #writing = new Flight(MAX_WRITE_BYTES);
   readonly #ledger = new TransientLedger();
   readonly #held = new Map<string, Held>();
   readonly #uploads = new Set<IncomingTransient>();
@@ -131,11 +133,11 @@ export class TransientVersions implements Transients {
     const incoming: IncomingTransient = new IncomingTransient({
       bytes: new IncomingBytes({
         threads: this.#reading.threads,
-        slots: this.#writing,
+        flight: this.#writing,
         file: null,
         heldBytes: 0,
         isDurable: false,
-        onHashed: (chunk) => target.add(chunk),
+        onHashed: (chunks) => target.add(chunks),
       }),
       target,
       makeRoom: (bytes) => {
@@ -156,7 +158,7 @@ export class TransientVersions implements Transients {
 
   #intoFile(target: SpillFile): IncomingBytes {
     const { threads } = this.#reading;
-    return new IncomingBytes({ threads, slots: this.#writing, file: target.file, heldBytes: 0, isDurable: false });
+    return new IncomingBytes({ threads, flight: this.#writing, file: target.file, heldBytes: 0, isDurable: false });
   }
 
   #keep(held: Held): void {
@@ -212,7 +214,7 @@ export class TransientVersions implements Transients {
   async #copy(memory: MemoryBytes, file: SpillFile): Promise<void> {
     const bytes = this.#intoFile(file);
     try {
-      for (const chunk of memory.chunks) await bytes.write(chunk);
+      for (const chunk of memory.chunks) await bytes.write(new Uint8Array(chunk));
       await bytes.sync(true);
     } finally {
       await bytes.end(new SluiceError("STORE_FAILED", "this copy has ended"));
