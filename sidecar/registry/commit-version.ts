@@ -7,7 +7,7 @@ import { failpoint } from "../../core/runtime/failpoints.js";
 import type { ArchivePlace, Incoming, Seal } from "./archive.js";
 import { placeOf } from "./places.js";
 import type { VersionHeader } from "./registry.js";
-import type { RegistryParts } from "./registry-parts.js";
+import { type RegistryParts, settled } from "./registry-parts.js";
 import type { NewVersion, StoredModel } from "./registry-store.js";
 import type { TransientIncoming } from "./transients.js";
 import { modelUnknown } from "./version-rules.js";
@@ -49,7 +49,7 @@ export function commitArchived(
   });
 }
 
-/** @throws REGISTRY_MODEL_UNKNOWN, STORE_FAILED; the version is there then all the same, but its number is used up */
+/** @throws REGISTRY_MODEL_UNKNOWN, DISK_FULL, STORE_FAILED */
 export function commitTransient(
   parts: RegistryParts,
   complete: CompleteVersion,
@@ -58,8 +58,10 @@ export function commitTransient(
   const { store, locks, infos, changes } = parts;
   const { instance, header } = complete;
   return locks.run(instance, async () => {
-    aliveModel(parts, complete);
-    const versionNumber = await store.takeNumber(instance);
+    const { nextNumber } = aliveModel(parts, complete);
+    const versionNumber = await settled(store.takeNumber(instance), () =>
+      aliveModel(parts, complete).nextNumber > nextNumber ? nextNumber : null,
+    );
     if (versionNumber === null) throw modelUnknown(header.modelId);
     const info = infoOf(parts, complete, versionNumber);
     infos.add(instance, info);
