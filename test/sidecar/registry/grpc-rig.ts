@@ -9,6 +9,7 @@ import { connectRegistry, type RegistryClient } from "../../helpers/registry-cli
 import { memoryRegistry } from "./memory-registry.js";
 
 export interface RigOptions {
+  readonly port?: number;
   readonly reflection?: boolean;
   readonly chunkBytes?: number;
   readonly limits?: Partial<RegistryServerLimits>;
@@ -25,7 +26,7 @@ export async function startRegistry(t: Teardown, options: RigOptions = {}): Prom
   const server = await startRegistryServer({
     registry,
     host: "127.0.0.1",
-    port: 0,
+    port: options.port ?? 0,
     settings: { reflection: options.reflection ?? false, sentVersionChunkBytes: options.chunkBytes ?? 2 * 2 ** 20 },
     logger: createLogger({ level: "error", format: "json", process: "test" }),
     clock: systemClock,
