@@ -81,7 +81,7 @@ module.exports = {
     only("fastify", ["sidecar/api/", "sidecar/app\\.ts"]),
     only("pino", ["core/runtime/logger\\.ts"]),
     only("prom-client", ["core/runtime/metrics\\.ts"]),
-    only("yaml", ["config/yaml\\.ts"]),
+    only("yaml", ["config/yaml\\.ts", "sidecar/registry/cogment-info\\.ts"]),
     only("zod", ["config/", "sidecar/api/", "sidecar/models/drivers/process-record\\.ts"]),
     only("lru-cache", [
       "sidecar/tasks/verified-files\\.ts",
