@@ -39,9 +39,13 @@ function versionRole(digits: string, part: VersionPart): FileRole {
   return { kind: "version", versionNumber, part };
 }
 
-/** True for what Cogment could take for a version's info (it looks for its pattern anywhere in the name), or has its endings. */
-export function mayBelongToModel(name: string): boolean {
-  return /\.(yaml|data)$/.test(name) || /[A-Za-z][A-Za-z0-9_-]*-v\d+.yaml/.test(name);
+function mayBelongToModel(name: string): boolean {
+  return /\.(yaml|data)$/.test(name) || looksLikeVersion(name);
+}
+
+/** True for a version's file of some model, and for what Cogment could take for one: it looks for its pattern anywhere in the name. */
+export function looksLikeVersion(name: string): boolean {
+  return /-v\d+\.(yaml|data)$/.test(name) || /[A-Za-z][A-Za-z0-9_-]*-v\d+.yaml/.test(name);
 }
 
 export interface VersionFiles {
