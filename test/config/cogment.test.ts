@@ -62,7 +62,7 @@ t.test("what the original would silently take for 0 or false is refused under it
     ["COGMENT_MODEL_REGISTRY_VERSION_CACHE_MAX_ITEMS", "0", "registry.cache_max_items: must be at least 1, not 0"],
     ["COGMENT_MODEL_REGISTRY_SENT_MODEL_VERSION_DATA_CHUNK_SIZE", "0", "must be at least 1 bytes"],
     ["COGMENT_LOG_LEVEL", "6", "registry.log_level: must be at most 5, not 6"],
-    ["COGMENT_LOG_LEVEL", "warn", "0 to 5, not 'warn'; did you mean 'warning'?"],
+    ["COGMENT_LOG_LEVEL", "warn", "0 to 5, not 'warn'"],
     ["COGMENT_DIRECTORY_ENDPOINT", "cogment://discover", "must be grpc://<host>:<port>, not 'cogment://discover'"],
     ["COGMENT_DIRECTORY_ENDPOINT", "grpc://host", "must be grpc://<host>:<port>"],
     ["COGMENT_DIRECTORY_ENDPOINT", "grpc://host:70000", "must be grpc://<host>:<port>, the port 1 to 65535"],
