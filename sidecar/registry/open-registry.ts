@@ -9,6 +9,7 @@ import { Writer } from "../db/writer.js";
 import { surveyArchive } from "./archive-survey.js";
 import { Changes } from "./changes.js";
 import { openArchive } from "./file-archive.js";
+import type { Importer } from "./importer.js";
 import { KeyedLocks } from "./keyed-locks.js";
 import { LocalRegistry } from "./local-registry.js";
 import { folderOf, instanceOf, numberOf } from "./places.js";
@@ -40,6 +41,8 @@ export interface OpenRegistryOptions {
 
 export interface OpenRegistry {
   readonly registry: Registry;
+  /** For versions that have their number already. */
+  readonly importer: Importer;
   readonly uploads: Uploads;
   /** Ends what is under way; what can go on after a restart is kept. Idempotent. */
   close(): Promise<void>;
@@ -103,7 +106,7 @@ async function bringUp({ databaseFile, archiveDir }: OpenRegistryOptions, log: L
 async function openStore({ databaseFile, onDeath }: OpenRegistryOptions): Promise<RegistryStore> {
   const writer = await Writer.open({
     file: databaseFile,
-    modules: [REGISTRY_WRITES],
+    modules: REGISTRY_WRITES,
     ...(onDeath === undefined ? {} : { onDeath }),
   });
   try {
@@ -155,8 +158,7 @@ function isModels(store: RegistryStore, folder: string): boolean {
 async function sweep({ store, archive, log }: RegistryParts): Promise<void> {
   try {
     const swept = await archive.sweep({
-      isPlace: ({ folder, file }) =>
-        !isModels(store, folder) || store.hasVersion(instanceOf(folder)!, numberOf(file)),
+      isPlace: ({ folder, file }) => !isModels(store, folder) || store.hasVersion(instanceOf(folder)!, numberOf(file)),
       isIncoming: (id) => store.hasIncoming(id),
     });
     if (swept > 0) log.info({ event: "versions_swept", count: swept }, "removed files that a crash had left");
@@ -178,6 +180,7 @@ async function composed(parts: RegistryParts): Promise<OpenRegistry> {
   };
   return {
     registry,
+    importer: { create: (header) => registry.import(header) },
     uploads,
     close() {
       closing ??= close();
