@@ -98,4 +98,24 @@ export const ACTIONS: Actions = {
     const { submit } = await import("./submit.js");
     await submit(submission);
   },
+  async listRegistry(modelId, flags) {
+    const { listRegistry } = await import("./list-registry.js");
+    await listRegistry(modelId, flags);
+  },
+  async pushVersion(modelId, file, flags) {
+    const { pushVersion } = await import("./registry-push.js");
+    await pushVersion(modelId, file, flags);
+  },
+  async pullVersion(which, flags) {
+    const { pullVersion } = await import("./registry-pull.js");
+    await pullVersion(which, flags);
+  },
+  async changeAlias(change, flags) {
+    const { changeAlias } = await import("./registry-alias.js");
+    await changeAlias(change, flags);
+  },
+  async deleteFromRegistry(which, flags) {
+    const { deleteFromRegistry } = await import("./registry-delete.js");
+    await deleteFromRegistry(which, flags);
+  },
 };

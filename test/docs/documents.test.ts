@@ -114,6 +114,11 @@ const never: Actions = {
   waitForTask: nothing,
   cancelTask: nothing,
   submit: nothing,
+  listRegistry: nothing,
+  pushVersion: nothing,
+  pullVersion: nothing,
+  changeAlias: nothing,
+  deleteFromRegistry: nothing,
 };
 
 /** Parses a command line without doing anything. */
