@@ -134,6 +134,11 @@ function tryUrl(text: string): URL | null {
   }
 }
 
+/** One text of several. */
+export function collectText(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
 /** One `name=value` of several; the value may hold `=`. */
 export function collectPair(text: string, before: readonly (readonly [string, string])[] = []) {
   const at = text.indexOf("=");
