@@ -118,4 +118,16 @@ export const ACTIONS: Actions = {
     const { deleteFromRegistry } = await import("./registry-delete.js");
     await deleteFromRegistry(which, flags);
   },
+  async verifyVersions(flags) {
+    const { verifyVersions } = await import("./registry-verify.js");
+    await verifyVersions(flags);
+  },
+  async importArchive(dir, flags) {
+    const { importArchive } = await import("./registry-import.js");
+    await importArchive(dir, flags);
+  },
+  async exportArchive(dir, flags) {
+    const { exportArchive } = await import("./registry-export.js");
+    await exportArchive(dir, flags);
+  },
 };

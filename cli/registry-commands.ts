@@ -1,12 +1,14 @@
 /** `sluice registry`: names, flags and help. */
 import type { Command } from "commander";
+import { type ArchiveActions, addArchives } from "./archive-commands.js";
 import { collectPair, parseAlias, parseLimit, parseModelVersion, parseRegistryId, parseVersion } from "./arguments.js";
 import type { ClientFlags } from "./client.js";
-import { withClientFlags } from "./global-flags.js";
+import { type GlobalFlags, withClientFlags, withFileFlags } from "./global-flags.js";
 import type { ShowFlags } from "./model-commands.js";
 
 export type ListRegistryFlags = ShowFlags & { limit: number; all?: boolean };
 export type AliasFlags = ShowFlags & { remove?: boolean; history?: boolean };
+export type VerifyFlags = GlobalFlags & { json?: boolean };
 export type DeleteFlags = ClientFlags & { force?: boolean; allVersions?: boolean };
 
 export interface PushFlags extends ShowFlags {
@@ -33,12 +35,13 @@ export interface AliasChange {
   readonly version: string | undefined;
 }
 
-export interface RegistryActions {
+export interface RegistryActions extends ArchiveActions {
   listRegistry(modelId: string | undefined, flags: ListRegistryFlags): Promise<void>;
   pushVersion(modelId: string, file: string, flags: PushFlags): Promise<void>;
   pullVersion(which: ModelVersion, flags: PullFlags): Promise<void>;
   changeAlias(change: AliasChange, flags: AliasFlags): Promise<void>;
   deleteFromRegistry(which: ModelVersion, flags: DeleteFlags): Promise<void>;
+  verifyVersions(flags: VerifyFlags): Promise<void>;
 }
 
 const MODEL = ["<model>", "the model's id in the registry", parseRegistryId] as const;
@@ -66,6 +69,7 @@ export function addRegistry(program: Command, actions: RegistryActions): void {
     .action((modelId: string | undefined, flags: ListRegistryFlags) => actions.listRegistry(modelId, flags));
   addTransfers(registry, actions);
   addUpkeep(registry, actions);
+  addArchives(registry, actions);
 }
 
 function addTransfers(registry: Command, actions: RegistryActions): void {
@@ -106,4 +110,8 @@ function addUpkeep(registry: Command, actions: RegistryActions): void {
     .option("--all-versions", "delete the model with all its versions")
     .option("--force", "also what something is deployed from")
     .action((which: ModelVersion, flags: DeleteFlags) => actions.deleteFromRegistry(which, flags));
+  withFileFlags(registry.command("verify"))
+    .description("read every archived version and list what is damaged; on the machine itself, beside a running Sluice")
+    .option("--json", "one JSON object per line")
+    .action((flags: VerifyFlags) => actions.verifyVersions(flags));
 }

@@ -4,6 +4,8 @@ import { SluiceError } from "../../core/contract/errors.js";
 
 /** Big enough that handing one over costs little beside its bytes. */
 const BLOCK_BYTES = 256 * 1024;
+/** What trickles in is handed on this often, about. */
+const BLOCK_MS = 2_000;
 
 export interface IncomingOptions {
   /** Silence after which it is given up. */
@@ -18,13 +20,14 @@ export interface IncomingOptions {
  * @throws BODY_CUT_SHORT, BODY_TIMEOUT, the signal's reason
  */
 export async function* incomingBody(request: IncomingMessage, options: IncomingOptions): AsyncGenerator<Uint8Array> {
-  const chunks = chunksOf(request, options);
   let block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   let filled = 0;
-  let broken: unknown = null;
+  let yieldedAtMs = performance.now();
+  let broken: { readonly by: unknown } | null = null;
+  const chunks = chunksOf(request, options);
   for (;;) {
-    const next = await chunks.next().catch((caught: unknown) => {
-      broken = caught;
+    const next = await chunks.next().catch((by: unknown) => {
+      broken = { by };
       return { done: true, value: undefined } as const;
     });
     if (next.done === true) break;
@@ -32,14 +35,22 @@ export async function* incomingBody(request: IncomingMessage, options: IncomingO
       const taken = chunk.copy(block, filled);
       filled += taken;
       chunk = chunk.subarray(taken);
-      if (filled < BLOCK_BYTES) continue;
-      yield block;
-      block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      if (filled < BLOCK_BYTES && performance.now() - yieldedAtMs < BLOCK_MS) continue;
+      yield filled === BLOCK_BYTES ? block : beginningOf(block, filled);
+      if (filled === BLOCK_BYTES) block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
       filled = 0;
+      yieldedAtMs = performance.now();
     }
   }
-  if (filled > 0) yield new Uint8Array(block.buffer.slice(0, filled));
-  if (broken !== null) throw broken;
+  if (filled > 0) yield beginningOf(block, filled);
+  if (broken !== null) throw (broken as { readonly by: unknown }).by;
+}
+
+/** Copied, so that it has its memory to itself. */
+function beginningOf(block: Buffer, bytes: number): Uint8Array {
+  const beginning = Buffer.allocUnsafeSlow(bytes);
+  block.copy(beginning, 0, 0, bytes);
+  return beginning;
 }
 
 async function* chunksOf(request: IncomingMessage, { idleMs, signal }: IncomingOptions): AsyncGenerator<Buffer, void> {

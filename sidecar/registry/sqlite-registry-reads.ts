@@ -37,7 +37,7 @@ function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "
   const byInstance: Statement<{ model_id: string }> = db.prepare("SELECT model_id FROM models WHERE instance = ?");
   // Skips in the index of ids alone: rows can be big.
   const page: Statement<ModelRecord> = db.prepare(
-    `SELECT models.* FROM (SELECT instance AS listed, model_id AS id FROM models ORDER BY model_id LIMIT ? OFFSET ?)
+    `SELECT models.* FROM (SELECT instance AS listed, model_id AS id FROM models WHERE model_id > ? ORDER BY model_id LIMIT ? OFFSET ?)
      CROSS JOIN models ON instance = listed ORDER BY id`,
   );
   return {
@@ -46,7 +46,7 @@ function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "
       return record === undefined ? null : storedModel(record);
     },
     modelIdOf: (instance) => byInstance.get(instance)?.model_id ?? null,
-    models: ({ skip, limit }) => page.all(limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
+    models: ({ skip, limit, after = "" }) => page.all(after, limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
   };
 }
 
@@ -65,9 +65,7 @@ function versionReads(db: Database): Pick<RegistryReads, "version" | "newest" | 
     version: (model, number) => one(model, byNumber.get(model.instance, number)),
     newest: (model) => one(model, newest.get(model.instance)),
     versions: (model, { from, limit }) =>
-      slice
-        .all(model.instance, from, limit === 0 ? NO_LIMIT : limit)
-        .map((record) => versionInfo(model, record)),
+      slice.all(model.instance, from, limit === 0 ? NO_LIMIT : limit).map((record) => versionInfo(model, record)),
     hasVersion: (instance, number) => exists.get(instance, number) !== undefined,
   };
 }
@@ -101,8 +99,7 @@ type UploadReads = Pick<
 >;
 
 function uploadReads(db: Database): UploadReads {
-  const columns =
-    "id, instance, incoming, header, offset_bytes AS offsetBytes, expires_at_ms AS expiresAtMs";
+  const columns = "id, instance, incoming, header, offset_bytes AS offsetBytes, expires_at_ms AS expiresAtMs";
   const byId: Statement<UploadColumns> = db.prepare(`SELECT ${columns} FROM uploads WHERE id = ?`);
   const count: Statement<{ uploads: number }> = db.prepare("SELECT count(*) AS uploads FROM uploads");
   const named = db.prepare("SELECT 1 FROM uploads WHERE incoming = ?");
@@ -150,10 +147,9 @@ function versionInfo({ modelId }: StoredModel, record: VersionRecord): VersionIn
 }
 
 function storedUpload({ header, ...rest }: UploadColumns): StoredUpload {
-  const { creationTimestamp, ...given } = JSON.parse(header) as Omit<
-    StoredUpload["header"],
-    "creationTimestamp"
-  > & { creationTimestamp: string | null };
+  const { creationTimestamp, ...given } = JSON.parse(header) as Omit<StoredUpload["header"], "creationTimestamp"> & {
+    creationTimestamp: string | null;
+  };
   return {
     ...rest,
     header: { ...given, creationTimestamp: creationTimestamp === null ? null : BigInt(creationTimestamp) },

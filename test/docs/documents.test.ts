@@ -119,6 +119,9 @@ const never: Actions = {
   pullVersion: nothing,
   changeAlias: nothing,
   deleteFromRegistry: nothing,
+  verifyVersions: nothing,
+  importArchive: nothing,
+  exportArchive: nothing,
 };
 
 /** Parses a command line without doing anything. */
