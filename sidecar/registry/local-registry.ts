@@ -25,7 +25,6 @@ import type {
 import { type RegistryParts, settled } from "./registry-parts.js";
 import { VersionReads } from "./version-reads.js";
 import { checkHeader, checkRange, checkUserData, numberUsed, versionUnknown } from "./version-rules.js";
-
 import { VersionUpload, type VersionUploadOptions } from "./version-upload.js";
 
 export class LocalRegistry implements Registry {
