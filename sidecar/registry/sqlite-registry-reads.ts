@@ -1,4 +1,5 @@
 /** The registry's reads, on a connection that cannot write: point look-ups and slices of an index. */
+import { asSluiceError } from "../../core/contract/errors.js";
 import type { Alias, RegistryModel, VersionInfo } from "../../core/contract/registry.js";
 import type { Database, Statement } from "../db/open.js";
 import type { RegistryReads, Removal, StoredModel, StoredUpload } from "./registry-store.js";
@@ -29,7 +30,22 @@ interface AliasRecord {
 const NO_LIMIT = -1;
 
 export function createReads(db: Database): RegistryReads {
-  return { ...modelReads(db), ...versionReads(db), ...aliasReads(db), ...uploadReads(db), ...removalReads(db) };
+  return named({ ...modelReads(db), ...versionReads(db), ...aliasReads(db), ...uploadReads(db), ...removalReads(db) });
+}
+
+/** What the disk does to a read is told in the contract's words. */
+function named(reads: RegistryReads): RegistryReads {
+  const wrapped = Object.entries(reads).map(([name, read]: [string, (...args: never[]) => unknown]) => [
+    name,
+    (...args: never[]) => {
+      try {
+        return read(...args);
+      } catch (caught) {
+        throw asSluiceError(caught);
+      }
+    },
+  ]);
+  return Object.fromEntries(wrapped) as RegistryReads;
 }
 
 function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "models"> {
