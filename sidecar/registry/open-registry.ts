@@ -9,6 +9,7 @@ import { Writer } from "../db/writer.js";
 import { surveyArchive } from "./archive-survey.js";
 import { Changes } from "./changes.js";
 import { openArchive } from "./file-archive.js";
+import type { Importer } from "./importer.js";
 import { KeyedLocks } from "./keyed-locks.js";
 import { LocalRegistry } from "./local-registry.js";
 import { folderOf, instanceOf, numberOf } from "./places.js";
@@ -40,6 +41,8 @@ export interface OpenRegistryOptions {
 
 export interface OpenRegistry {
   readonly registry: Registry;
+  /** For versions that have their number already. */
+  readonly importer: Importer;
   readonly uploads: Uploads;
   /** Ends what is under way; what can go on after a restart is kept. Idempotent. */
   close(): Promise<void>;
@@ -103,7 +106,7 @@ async function bringUp({ databaseFile, archiveDir }: OpenRegistryOptions, log: L
 async function openStore({ databaseFile, onDeath }: OpenRegistryOptions): Promise<RegistryStore> {
   const writer = await Writer.open({
     file: databaseFile,
-    modules: [REGISTRY_WRITES],
+    modules: REGISTRY_WRITES,
     ...(onDeath === undefined ? {} : { onDeath }),
   });
   try {
@@ -177,6 +180,7 @@ async function composed(parts: RegistryParts): Promise<OpenRegistry> {
   };
   return {
     registry,
+    importer: { create: (header) => registry.import(header) },
     uploads,
     close() {
       closing ??= close();
