@@ -7,7 +7,7 @@ import { createLogger, type Logger } from "../core/runtime/logger.js";
 import { DataLock } from "./data-lock.js";
 import { CliError, EXIT, type ExitCode } from "./exit.js";
 import { flagsToArgs, type GlobalFlags, loadConfiguration } from "./global-flags.js";
-import { assertPortsFree, urlOf } from "./listening.js";
+import { addressOf, assertPortsFree, urlOf } from "./listening.js";
 import { type Status, Supervisor } from "./supervisor.js";
 import { welcome } from "./welcome.js";
 
@@ -63,7 +63,8 @@ function supervise(serving: Serving): Promise<ExitCode> {
       onReady: (status) => {
         const url = urlOf(config.proxy.host, status.port);
         lock.nameUrl(url);
-        announce({ event: "ready", url, pid: process.pid, pids: pidsOf(status) });
+        const registry = status.registry === null ? null : addressOf(status.registry);
+        announce({ event: "ready", url, registry, pid: process.pid, pids: pidsOf(status) });
         void welcome(url, socketPath);
       },
       onRestarted: (which, status) => announce({ event: "restarted", which, pids: pidsOf(status) }),
