@@ -20,8 +20,6 @@ export interface RegistryServiceOptions {
   /** Which process speaks in the log. */
   readonly process: string;
   readonly clock: Clock;
-  /** Where its metrics are kept; null: nobody asks for them. */
-  readonly metrics: MetricsRegistry | null;
   /** The database's writer is dead: end the process with a non-zero code. */
   readonly onDeath: (error: Error) => void;
 }
@@ -34,8 +32,13 @@ export interface Place {
 
 export interface RegistryService extends Pick<OpenRegistry, "registry" | "uploads"> {
   readonly logger: Logger;
-  /** Opens the port, then registers. @param port 0: any free one @throws Error naming host and port */
-  listen(port: number): Promise<Place>;
+  /**
+   * Opens the port, then registers.
+   * @param port 0: any free one
+   * @param metrics where its metrics are kept from now on; null: nobody asks for them
+   * @throws Error naming host and port
+   */
+  listen(port: number, metrics: MetricsRegistry | null): Promise<Place>;
   /** Rejects when it cannot be read or its archive cannot be written to. */
   probe(): Promise<void>;
   /** Null: it is to be in no directory. */
@@ -46,6 +49,9 @@ export interface RegistryService extends Pick<OpenRegistry, "registry" | "upload
   /** Everything else. Idempotent. */
   close(): Promise<void>;
 }
+
+/** For calls that are under way when the end comes. */
+const SERVER_STOP_MS = 5_000;
 
 /** @throws SluiceError when its database, archive or log file cannot be had; nothing is left open then */
 export async function openRegistryService(options: RegistryServiceOptions): Promise<RegistryService> {
@@ -85,7 +91,7 @@ class RunningRegistry implements RegistryService {
   readonly uploads: OpenRegistry["uploads"];
   readonly logger: Logger;
   readonly #parts: Parts;
-  readonly #metrics: RegistryMetrics | null;
+  #metrics: RegistryMetrics | null = null;
   #server: RegistryServer | null = null;
   #registration: Registration | null = null;
   #stopped: Promise<void> | undefined;
@@ -96,19 +102,19 @@ class RunningRegistry implements RegistryService {
     this.registry = parts.opened.registry;
     this.uploads = parts.opened.uploads;
     this.logger = parts.log.logger.child("sidecar.registry");
-    const { metrics } = parts.options;
-    const source = {
-      totals: () => parts.opened.totals(),
-      open: () => this.#server?.open ?? { connections: 0, watchers: 0 },
-      registration: () => this.registration(),
-      onChange: this.registry.onChange.bind(this.registry),
-    };
-    this.#metrics = metrics === null ? null : createRegistryMetrics(metrics, source);
   }
 
-  async listen(port: number): Promise<Place> {
-    const { options, grpc } = this.#parts;
+  async listen(port: number, metrics: MetricsRegistry | null): Promise<Place> {
+    const { options, grpc, opened } = this.#parts;
     const { config, clock } = options;
+    if (metrics !== null) {
+      this.#metrics = createRegistryMetrics(metrics, {
+        totals: opened.totals,
+        open: () => this.#server?.open ?? { connections: 0, watchers: 0 },
+        registration: () => this.registration(),
+        onChange: (listener) => this.registry.onChange(listener),
+      });
+    }
     const settings = config().registry;
     const host = registryHostOf(settings);
     try {
@@ -177,7 +183,8 @@ class RunningRegistry implements RegistryService {
 
   async #stopServing(deadlineMs: number): Promise<void> {
     this.logger.info({ event: "registry-stopping" }, "gracefully stopping the server");
-    await Promise.all([this.#registration?.stop(deadlineMs), this.#server?.stop(deadlineMs)]);
+    const serverByMs = Math.min(deadlineMs, Date.now() + SERVER_STOP_MS);
+    await Promise.all([this.#registration?.stop(deadlineMs), this.#server?.stop(serverByMs)]);
   }
 
   close(): Promise<void> {
@@ -187,6 +194,7 @@ class RunningRegistry implements RegistryService {
 
   async #close(): Promise<void> {
     try {
+      await this.stopServing(Date.now());
       await this.#parts.opened.close();
     } finally {
       this.#metrics?.close();
