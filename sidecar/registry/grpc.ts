@@ -74,7 +74,12 @@ export interface RegistryServer {
   readonly host: string;
   readonly port: number;
   /** What is open at this moment. */
-  readonly open: { readonly connections: number; readonly watchers: number };
+  readonly open: {
+    readonly connections: number;
+    /** Under way, watchers included. */
+    readonly calls: number;
+    readonly watchers: number;
+  };
   /**
    * Takes no new calls, ends the streams of those who wait for versions, lets the others end, and closes what is left at the deadline.
    * The registry stays open. Idempotent.
@@ -115,7 +120,7 @@ export async function startRegistryServer(options: RegistryServerOptions): Promi
     host: connections.host,
     port: connections.port,
     get open() {
-      return { connections: connections.count, watchers: watchers.count };
+      return { connections: connections.count, calls: calls.count, watchers: watchers.count };
     },
     stop(deadlineMs) {
       stopped ??= stop({ server, injector, calls, watchers, connections, clock }, deadlineMs);
