@@ -46,7 +46,8 @@ function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "
       return record === undefined ? null : storedModel(record);
     },
     modelIdOf: (instance) => byInstance.get(instance)?.model_id ?? null,
-    models: ({ skip, limit, after = "" }) => page.all(after, limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
+    models: ({ skip, limit, after = "" }) =>
+      page.all(after, limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
   };
 }
 
@@ -65,7 +66,9 @@ function versionReads(db: Database): Pick<RegistryReads, "version" | "newest" | 
     version: (model, number) => one(model, byNumber.get(model.instance, number)),
     newest: (model) => one(model, newest.get(model.instance)),
     versions: (model, { from, limit }) =>
-      slice.all(model.instance, from, limit === 0 ? NO_LIMIT : limit).map((record) => versionInfo(model, record)),
+      slice
+        .all(model.instance, from, limit === 0 ? NO_LIMIT : limit)
+        .map((record) => versionInfo(model, record)),
     hasVersion: (instance, number) => exists.get(instance, number) !== undefined,
   };
 }
@@ -99,7 +102,8 @@ type UploadReads = Pick<
 >;
 
 function uploadReads(db: Database): UploadReads {
-  const columns = "id, instance, incoming, header, offset_bytes AS offsetBytes, expires_at_ms AS expiresAtMs";
+  const columns =
+    "id, instance, incoming, header, offset_bytes AS offsetBytes, expires_at_ms AS expiresAtMs";
   const byId: Statement<UploadColumns> = db.prepare(`SELECT ${columns} FROM uploads WHERE id = ?`);
   const count: Statement<{ uploads: number }> = db.prepare("SELECT count(*) AS uploads FROM uploads");
   const named = db.prepare("SELECT 1 FROM uploads WHERE incoming = ?");
@@ -147,9 +151,10 @@ function versionInfo({ modelId }: StoredModel, record: VersionRecord): VersionIn
 }
 
 function storedUpload({ header, ...rest }: UploadColumns): StoredUpload {
-  const { creationTimestamp, ...given } = JSON.parse(header) as Omit<StoredUpload["header"], "creationTimestamp"> & {
-    creationTimestamp: string | null;
-  };
+  const { creationTimestamp, ...given } = JSON.parse(header) as Omit<
+    StoredUpload["header"],
+    "creationTimestamp"
+  > & { creationTimestamp: string | null };
   return {
     ...rest,
     header: { ...given, creationTimestamp: creationTimestamp === null ? null : BigInt(creationTimestamp) },
