@@ -1,6 +1,5 @@
 /** The model registry on gRPC, for clients of Cogment's: the port, the nine calls, and how they end. */
 import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
-import { ReflectionService } from "@grpc/reflection";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { Calls, type EndedCall } from "./grpc/calls.js";
@@ -74,7 +73,12 @@ export interface RegistryServer {
   readonly host: string;
   readonly port: number;
   /** What is open at this moment. */
-  readonly open: { readonly connections: number; readonly watchers: number };
+  readonly open: {
+    readonly connections: number;
+    /** Under way, watchers included. */
+    readonly calls: number;
+    readonly watchers: number;
+  };
   /**
    * Takes no new calls, ends the streams of those who wait for versions, lets the others end, and closes what is left at the deadline.
    * The registry stays open. Idempotent.
@@ -97,7 +101,11 @@ export async function startRegistryServer(options: RegistryServerOptions): Promi
   });
   const server = grpcServer(limits);
   server.addService(service, handlers({ options, limits, calls, watchers }));
-  if (options.settings.reflection) new ReflectionService(packageDefinition).addToServer(server);
+  if (options.settings.reflection) {
+    // Loaded for those alone who want it.
+    const { ReflectionService } = await import("@grpc/reflection");
+    new ReflectionService(packageDefinition).addToServer(server);
+  }
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   try {
     connections = await listen({
@@ -115,7 +123,7 @@ export async function startRegistryServer(options: RegistryServerOptions): Promi
     host: connections.host,
     port: connections.port,
     get open() {
-      return { connections: connections.count, watchers: watchers.count };
+      return { connections: connections.count, calls: calls.count, watchers: watchers.count };
     },
     stop(deadlineMs) {
       stopped ??= stop({ server, injector, calls, watchers, connections, clock }, deadlineMs);

@@ -11,6 +11,7 @@ import { Changes } from "./changes.js";
 import { openArchive } from "./file-archive.js";
 import { KeyedLocks } from "./keyed-locks.js";
 import { LocalRegistry } from "./local-registry.js";
+import { openTransients } from "./memory-transients.js";
 import { folderOf, instanceOf, numberOf } from "./places.js";
 import type { Registry, RegistrySettings } from "./registry.js";
 import type { RegistryParts } from "./registry-parts.js";
@@ -18,7 +19,6 @@ import type { RegistryStore } from "./registry-store.js";
 import { Removals } from "./removals.js";
 import { createSqliteRegistryStore, REGISTRY_WRITES } from "./sqlite-registry-store.js";
 import { TransientInfos } from "./transient-infos.js";
-import { openTransients } from "./transient-versions.js";
 import { UploadPlaces } from "./upload-places.js";
 import { ResumableUploads, type Uploads } from "./uploads.js";
 
@@ -41,6 +41,8 @@ export interface OpenRegistryOptions {
 export interface OpenRegistry {
   readonly registry: Registry;
   readonly uploads: Uploads;
+  /** What there is, and what has happened since it was opened. Answers at once, whatever there is. */
+  readonly totals: () => RegistryTotals;
   /** Ends what is under way; what can go on after a restart is kept. Idempotent. */
   close(): Promise<void>;
 }
@@ -82,6 +84,23 @@ export async function openRegistry(options: OpenRegistryOptions): Promise<OpenRe
     await archive.close();
     throw caught;
   }
+}
+
+export interface RegistryTotals {
+  readonly models: number;
+  readonly archived: VersionTotals;
+  readonly transient: VersionTotals;
+  /** Under way, those in pieces while a piece comes. */
+  readonly uploads: number;
+  /** Begun since the opening. */
+  readonly downloads: number;
+  /** Transient versions evicted since the opening. */
+  readonly evictions: number;
+}
+
+export interface VersionTotals {
+  readonly versions: number;
+  readonly bytes: number;
 }
 
 /** The database in this program's shape. */
@@ -155,8 +174,7 @@ function isModels(store: RegistryStore, folder: string): boolean {
 async function sweep({ store, archive, log }: RegistryParts): Promise<void> {
   try {
     const swept = await archive.sweep({
-      isPlace: ({ folder, file }) =>
-        !isModels(store, folder) || store.hasVersion(instanceOf(folder)!, numberOf(file)),
+      isPlace: ({ folder, file }) => !isModels(store, folder) || store.hasVersion(instanceOf(folder)!, numberOf(file)),
       isIncoming: (id) => store.hasIncoming(id),
     });
     if (swept > 0) log.info({ event: "versions_swept", count: swept }, "removed files that a crash had left");
@@ -179,6 +197,12 @@ async function composed(parts: RegistryParts): Promise<OpenRegistry> {
   return {
     registry,
     uploads,
+    totals: () => ({
+      ...parts.store.totals(),
+      transient: parts.infos.totals,
+      uploads: parts.places.taken,
+      ...registry.counts,
+    }),
     close() {
       closing ??= close();
       return closing;

@@ -6,10 +6,16 @@ const MAX_UPLOADS = 64;
 export class UploadPlaces {
   #taken = 0;
 
+  get taken(): number {
+    return this.#taken;
+  }
+
   /** @returns gives the place back; idempotent @throws REGISTRY_BUSY */
   take(): () => void {
     if (this.#taken >= MAX_UPLOADS) {
-      throw new SluiceError("REGISTRY_BUSY", `${MAX_UPLOADS} uploads are under way, the limit`, { retryAfterMs: 5_000 });
+      throw new SluiceError("REGISTRY_BUSY", `${MAX_UPLOADS} uploads are under way, the limit`, {
+        retryAfterMs: 5_000,
+      });
     }
     this.#taken += 1;
     let isTaken = true;

@@ -37,6 +37,10 @@ export class Calls {
     this.#tools = tools;
   }
 
+  get count(): number {
+    return this.#running.size;
+  }
+
   /** Refuses what comes from now on. */
   refuse(): void {
     this.#isStopping = true;
