@@ -11,6 +11,8 @@ import type { RouteFollower } from "./route-table.js";
 
 export interface PresenceOptions {
   readonly id: string;
+  /** See {@link PresenceReport.localUrl}. */
+  readonly localUrl: () => string;
   readonly routes: Pick<RouteFollower, "view" | "isConnected" | "onChange">;
   readonly client: HttpClient;
 }
@@ -28,6 +30,13 @@ const PAUSE_MS = 250;
 const RETRY_MS = 500;
 const CALL_MS = 5_000;
 const GOODBYE_MS = 1_000;
+
+/** Where a program on this machine reaches what listens there: on all addresses is on the loopback too. */
+export function localUrlOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  if (host === "0.0.0.0" || host === "localhost") return `http://127.0.0.1:${port}`;
+  if (host === "::") return `http://[::1]:${port}`;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
 
 export function newProxyId(): string {
   return `${process.pid}-${randomUUID()}`;
@@ -126,7 +135,8 @@ export class Presence {
       else this.#tallies.delete(model);
     }
     this.#sequence += 1;
-    return { proxy: this.#options.id, sequence: this.#sequence, epoch, version, inFlight, used, isLeaving };
+    const { id: proxy, localUrl } = this.#options;
+    return { proxy, localUrl: localUrl(), sequence: this.#sequence, epoch, version, inFlight, used, isLeaving };
   }
 
   #rememberUse({ used }: PresenceReport): void {
