@@ -4,9 +4,9 @@ import {
   command,
   count,
   duration,
-  LATER,
   LONGEST_AGE_MS,
   modelName,
+  modelUri,
   optionalText,
   port,
   rateLimit,
@@ -71,13 +71,15 @@ const processModel = z.strictObject({
     .nullable()
     .default(null)
     .describe("Working folder, {sluice_home} is filled in; null: Sluice's own"),
-  model_uri: optionalText().describe("Handed to the command as {model_uri}"),
+  model_uri: modelUri().describe(
+    "Handed to the command as {model_uri}; the file of sluice://<model>/<number, latest or alias> as {model_path}",
+  ),
   model_type: optionalText().describe("Handed to the command as {model_type}, and shown with the model"),
   idle_ttl: duration(1_000, LONGEST_AGE_MS)
     .nullable()
     .default(null)
     .describe("Stopped after this long without use; null: never"),
-  follow: optionalText().describe("Registry version or alias to follow").meta(LATER),
+  follow: optionalText().describe("Registry version or alias to follow"),
   concurrency: count().nullable().default(null).describe("Queued or gated calls at a time; null: models.concurrency"),
   rate_limit: rateLimit().describe("How often it is called; null: models.rate_limit"),
 });
