@@ -15,13 +15,22 @@ t.test("an alias names one version at a time, and its history tells which it nam
   t.equal(registry.resolve("foo", "champion").versionNumber, 2);
   t.equal(registry.resolve("foo", "latest").versionNumber, 3);
   t.equal(registry.resolve("foo", 3).versionNumber, 3);
-  t.same(registry.aliases("foo").map(({ alias, versionNumber }) => [alias, versionNumber]), [["Zero", 1], ["champion", 2]]);
+  t.same(
+    registry.aliases("foo").map(({ alias, versionNumber }) => [alias, versionNumber]),
+    [
+      ["Zero", 1],
+      ["champion", 2],
+    ],
+  );
   await registry.deleteVersion("foo", 2, { force: false });
   t.throws(() => registry.resolve("foo", "champion"), { code: "REGISTRY_ALIAS_UNKNOWN" });
   await registry.setAlias("foo", "champion", 3);
   await registry.removeAlias("foo", "champion");
   await t.rejects(registry.removeAlias("foo", "champion"), { code: "REGISTRY_ALIAS_UNKNOWN" });
-  const history = () => rig().aliasHistory("foo", "champion").map(({ versionNumber }) => versionNumber);
+  const history = () =>
+    rig()
+      .aliasHistory("foo", "champion")
+      .map(({ versionNumber }) => versionNumber);
   let rig = () => registry;
   t.same(history(), [null, 3, null, 2, 1]);
   await first.close();

@@ -3,11 +3,11 @@ import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Test } from "tap";
+import type { VersionInfo } from "../../../core/contract/registry.js";
 import type { Clock } from "../../../core/runtime/clock.js";
 import { createLogger } from "../../../core/runtime/logger.js";
 import { type OpenRegistry, openRegistry } from "../../../sidecar/registry/open-registry.js";
 import type { Registry, RegistrySettings, VersionHeader } from "../../../sidecar/registry/registry.js";
-import type { VersionInfo } from "../../../core/contract/registry.js";
 import { makeFolder } from "../../helpers/folder.js";
 
 export const quiet = createLogger({ level: "silent", format: "json", process: "test" });

@@ -115,7 +115,7 @@ t.test("negative numbers count from the newest one that exists, holes included",
   const at = (number: number) => registry.version("foo", number).versionNumber;
   t.same([at(-1), at(-2), at(-4), at(-5)], [5, 4, 2, 1]);
   const unknown = [
-    [0, "model \"foo\" doesn't have any version yet"],
+    [0, 'model "foo" doesn\'t have any version yet'],
     [-3, 'no version "n-3" for model "foo" found'],
     [-6, 'no version "n-6" for model "foo" found'],
     [-7, 'no version "n-7" for model "foo" found'],
@@ -171,7 +171,10 @@ t.test("the least recently used transient version goes first, the newest of a mo
     await putModel(registry, id);
     await push(registry, id, id, { archived: false });
   }
-  t.same(["a", "b", "c", "d"].map((id) => registry.latest(id)?.versionNumber), [1, 1, 1, 1]);
+  t.same(
+    ["a", "b", "c", "d"].map((id) => registry.latest(id)?.versionNumber),
+    [1, 1, 1, 1],
+  );
   await push(registry, "a", "2", { archived: false });
   await push(registry, "a", "3");
   t.same(numbers(registry.versions("a", { from: 0, limit: 0 })).at(-1), 3);
@@ -214,7 +217,10 @@ t.test("what a deployed model needs is deleted by force alone", async (t) => {
   await push(registry, "foo", "2");
   registry.followUses(() => [{ modelId: "foo", versionNumber: 1, by: "served" }]);
   await registry.deleteVersion("foo", 2, { force: false });
-  const inUse = { code: "REGISTRY_IN_USE", message: /version 1 of model "foo" is in use by the deployed model "served"/ };
+  const inUse = {
+    code: "REGISTRY_IN_USE",
+    message: /version 1 of model "foo" is in use by the deployed model "served"/,
+  };
   await t.rejects(registry.deleteVersion("foo", 1, { force: false }), inUse);
   await t.rejects(registry.deleteModel("foo", { force: false }), inUse);
   t.ok(registry.version("foo", 1));
@@ -239,7 +245,8 @@ t.test("64 uploads may be under way, and each that ends makes room for another",
   const { registry } = await openRig(t);
   await putModel(registry, "foo");
   const uploads = [];
-  for (let each = 0; each < 64; each++) uploads.push(await registry.create(headerOf("foo", 0, { archived: each % 2 === 0 })));
+  for (let each = 0; each < 64; each++)
+    uploads.push(await registry.create(headerOf("foo", 0, { archived: each % 2 === 0 })));
   await t.rejects(registry.create(headerOf("foo", 0)), { code: "REGISTRY_BUSY" });
   await uploads[0]!.abort();
   await uploads[0]!.abort();
@@ -258,7 +265,8 @@ t.test("changes are told in the order of the commits, and a listener that throws
   });
   const unsubscribe = registry.onChange((change) => {
     told.push(change);
-    if (change.type === "version-created") t.same(registry.latest("foo"), change.info, "it can be seen when it is told");
+    if (change.type === "version-created")
+      t.same(registry.latest("foo"), change.info, "it can be seen when it is told");
   });
   await putModel(registry, "foo");
   await push(registry, "foo", "1");
