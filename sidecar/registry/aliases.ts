@@ -3,8 +3,8 @@ import { SluiceError } from "../../core/contract/errors.js";
 import { ALIAS_NAME, type Alias, shownId } from "../../core/contract/registry.js";
 import { MAX_HISTORY } from "./registry.js";
 import { type RegistryParts, settled } from "./registry-parts.js";
-import { aliasUnknown, modelUnknown } from "./version-rules.js";
 import type { VersionReads } from "./version-reads.js";
+import { aliasUnknown, modelUnknown } from "./version-rules.js";
 
 export class Aliases {
   readonly #parts: RegistryParts;

@@ -7,8 +7,7 @@ export interface ThreadSetup {
 
 /** Every message names its stream. A stream's first message begins it, `end` ends it; `ended` is the thread's last word about it. */
 export type ToThread =
-  /** Bytes that will be written behind the first `heldBytes` of a file, which are hashed first. Without a file they are hashed and sent back. */
-  | { readonly type: "write.begin"; readonly id: number; readonly file: number | null; readonly heldBytes: number }
+  | WriteBegin
   | { readonly type: "write"; readonly id: number; readonly chunks: readonly Uint8Array[] }
   /** @param seal nothing more comes: the answer has the hash */
   | { readonly type: "sync"; readonly id: number; readonly seal: boolean }
@@ -16,6 +15,16 @@ export type ToThread =
   /** So many pieces more may be sent. */
   | { readonly type: "credit"; readonly id: number; readonly pieces: number }
   | { readonly type: "end"; readonly id: number };
+
+/** Bytes that will be written behind the first `heldBytes` of a file, which are hashed first. Without a file they are hashed and sent back. */
+export interface WriteBegin {
+  readonly type: "write.begin";
+  readonly id: number;
+  readonly file: number | null;
+  readonly heldBytes: number;
+  /** Whether a sync must bring it to the disk; what dies with the process need not be there. */
+  readonly isDurable: boolean;
+}
 
 export interface ReadBegin {
   readonly type: "read.begin";

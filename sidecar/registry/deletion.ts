@@ -6,8 +6,8 @@ import { folderOf, placeOf } from "./places.js";
 import type { VersionUse } from "./registry.js";
 import { type RegistryParts, settled } from "./registry-parts.js";
 import type { Deleted } from "./registry-store.js";
-import { modelUnknown, versionUnknown } from "./version-rules.js";
 import type { VersionReads } from "./version-reads.js";
+import { modelUnknown, versionUnknown } from "./version-rules.js";
 
 export interface DeletionOptions {
   readonly parts: RegistryParts;

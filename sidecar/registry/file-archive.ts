@@ -151,7 +151,7 @@ export class FileArchive implements Archive {
   }
 
   #take(id: string, handle: FileHandle, heldBytes: number): Incoming {
-    const task = { threads: this.#threads, flight: this.#writing, file: handle.fd, heldBytes };
+    const task = { threads: this.#threads, flight: this.#writing, file: handle.fd, heldBytes, isDurable: true };
     const incoming: IncomingFile = new IncomingFile({
       id,
       root: this.#root,

@@ -26,6 +26,7 @@ export interface IncomingTask {
   /** Null: they are hashed and given back. */
   readonly file: number | null;
   readonly heldBytes: number;
+  readonly isDurable: boolean;
   /** Gets what was hashed. */
   readonly onHashed?: (chunks: readonly Uint8Array[]) => void;
 }
@@ -42,11 +43,11 @@ export class IncomingBytes {
   readonly #waiters: Waiter[] = [];
   #syncs: { readonly resolve: (hash: string | null) => void; readonly reject: (fault: SluiceError) => void }[] = [];
 
-  constructor({ threads, flight, file, heldBytes, onHashed }: IncomingTask) {
+  constructor({ threads, flight, file, heldBytes, isDurable, onHashed }: IncomingTask) {
     this.#flight = flight;
     this.#onHashed = onHashed;
     this.#stream = threads.attach((message) => this.#hear(message));
-    this.#stream.post({ type: "write.begin", file, heldBytes });
+    this.#stream.post({ type: "write.begin", file, heldBytes, isDurable });
   }
 
   /** Resolves when more may come. */

@@ -24,7 +24,7 @@ import type {
 import { type RegistryParts, settled } from "./registry-parts.js";
 import { VersionReads } from "./version-reads.js";
 import { checkHeader, checkRange, checkUserData, versionUnknown } from "./version-rules.js";
-import { type VersionUploadOptions, VersionUpload } from "./version-upload.js";
+import { VersionUpload, type VersionUploadOptions } from "./version-upload.js";
 
 export class LocalRegistry implements Registry {
   readonly #parts: RegistryParts;
@@ -179,10 +179,7 @@ export class LocalRegistry implements Registry {
     await this.#parts.removals.run();
   }
 
-  async #sink(
-    instance: number,
-    header: VersionHeader,
-  ): Promise<Pick<VersionUploadOptions, "sink" | "complete">> {
+  async #sink(instance: number, header: VersionHeader): Promise<Pick<VersionUploadOptions, "sink" | "complete">> {
     const parts = this.#parts;
     if (header.archived) {
       const sink = await parts.archive.receive();

@@ -155,8 +155,7 @@ function isModels(store: RegistryStore, folder: string): boolean {
 async function sweep({ store, archive, log }: RegistryParts): Promise<void> {
   try {
     const swept = await archive.sweep({
-      isPlace: ({ folder, file }) =>
-        !isModels(store, folder) || store.hasVersion(instanceOf(folder)!, numberOf(file)),
+      isPlace: ({ folder, file }) => !isModels(store, folder) || store.hasVersion(instanceOf(folder)!, numberOf(file)),
       isIncoming: (id) => store.hasIncoming(id),
     });
     if (swept > 0) log.info({ event: "versions_swept", count: swept }, "removed files that a crash had left");

@@ -2,7 +2,7 @@
 import { failpoint } from "../../core/runtime/failpoints.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { Archive } from "./archive.js";
-import type { Removal, RegistryStore } from "./registry-store.js";
+import type { RegistryStore, Removal } from "./registry-store.js";
 
 const AT_A_TIME = 100;
 

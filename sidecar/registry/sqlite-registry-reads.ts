@@ -65,9 +65,7 @@ function versionReads(db: Database): Pick<RegistryReads, "version" | "newest" | 
     version: (model, number) => one(model, byNumber.get(model.instance, number)),
     newest: (model) => one(model, newest.get(model.instance)),
     versions: (model, { from, limit }) =>
-      slice
-        .all(model.instance, from, limit === 0 ? NO_LIMIT : limit)
-        .map((record) => versionInfo(model, record)),
+      slice.all(model.instance, from, limit === 0 ? NO_LIMIT : limit).map((record) => versionInfo(model, record)),
     hasVersion: (instance, number) => exists.get(instance, number) !== undefined,
   };
 }
@@ -101,8 +99,7 @@ type UploadReads = Pick<
 >;
 
 function uploadReads(db: Database): UploadReads {
-  const columns =
-    "id, instance, incoming, header, offset_bytes AS offsetBytes, expires_at_ms AS expiresAtMs";
+  const columns = "id, instance, incoming, header, offset_bytes AS offsetBytes, expires_at_ms AS expiresAtMs";
   const byId: Statement<UploadColumns> = db.prepare(`SELECT ${columns} FROM uploads WHERE id = ?`);
   const count: Statement<{ uploads: number }> = db.prepare("SELECT count(*) AS uploads FROM uploads");
   const named = db.prepare("SELECT 1 FROM uploads WHERE incoming = ?");
@@ -150,10 +147,9 @@ function versionInfo({ modelId }: StoredModel, record: VersionRecord): VersionIn
 }
 
 function storedUpload({ header, ...rest }: UploadColumns): StoredUpload {
-  const { creationTimestamp, ...given } = JSON.parse(header) as Omit<
-    StoredUpload["header"],
-    "creationTimestamp"
-  > & { creationTimestamp: string | null };
+  const { creationTimestamp, ...given } = JSON.parse(header) as Omit<StoredUpload["header"], "creationTimestamp"> & {
+    creationTimestamp: string | null;
+  };
   return {
     ...rest,
     header: { ...given, creationTimestamp: creationTimestamp === null ? null : BigInt(creationTimestamp) },

@@ -6,11 +6,10 @@ import { createHash } from "node:crypto";
 import { fdatasync, fsync, ftruncateSync, writevSync } from "node:fs";
 import { promisify } from "node:util";
 import { failpoint } from "../../core/runtime/failpoints.js";
-import type { FromThread, ToThread } from "./byte-messages.js";
+import type { FromThread, WriteBegin } from "./byte-messages.js";
 import { readFully } from "./thread-reader.js";
 
 type Say = (message: FromThread, transfer?: readonly ArrayBuffer[]) => void;
-type WriteBegin = Extract<ToThread, { type: "write.begin" }>;
 
 /** Written and not yet on its way to the disk, at most. */
 const WRITE_BACK_BYTES = 32 * 1024 * 1024;
@@ -52,7 +51,7 @@ export class ThreadWriter {
 
   write(chunks: readonly Uint8Array[]): void {
     if (this.#stopped) return;
-    const { id, file } = this.#task;
+    const { id, file, isDurable } = this.#task;
     let bytes = 0;
     for (const chunk of chunks) {
       this.#hash.update(chunk);
@@ -66,13 +65,13 @@ export class ThreadWriter {
     writeFully(file, chunks, this.#position);
     this.#position += bytes;
     this.#unsyncedBytes += bytes;
-    this.#writeBack(file);
+    if (isDurable) this.#writeBack(file);
     this.#say({ type: "written", id, bytes });
   }
 
   async sync(seal: boolean): Promise<void> {
-    const { id, file } = this.#task;
-    if (file !== null) {
+    const { id, file, isDurable } = this.#task;
+    if (file !== null && isDurable) {
       this.#syncing = this.#syncFile(file);
       await this.#syncing;
     }

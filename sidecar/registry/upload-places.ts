@@ -9,7 +9,9 @@ export class UploadPlaces {
   /** @returns gives the place back; idempotent @throws REGISTRY_BUSY */
   take(): () => void {
     if (this.#taken >= MAX_UPLOADS) {
-      throw new SluiceError("REGISTRY_BUSY", `${MAX_UPLOADS} uploads are under way, the limit`, { retryAfterMs: 5_000 });
+      throw new SluiceError("REGISTRY_BUSY", `${MAX_UPLOADS} uploads are under way, the limit`, {
+        retryAfterMs: 5_000,
+      });
     }
     this.#taken += 1;
     let isTaken = true;

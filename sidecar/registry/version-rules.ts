@@ -9,7 +9,10 @@ const MAX_TIMESTAMP = 2n ** 64n - 1n;
 export function checkHeader(header: VersionHeader, maxVersionBytes: number | null): void {
   const { dataBytes, creationTimestamp, userData } = header;
   if (maxVersionBytes !== null && dataBytes > maxVersionBytes) {
-    throw new SluiceError("VERSION_TOO_LARGE", `a version of ${dataBytes} bytes is above the limit of ${maxVersionBytes}`);
+    throw new SluiceError(
+      "VERSION_TOO_LARGE",
+      `a version of ${dataBytes} bytes is above the limit of ${maxVersionBytes}`,
+    );
   }
   if (!Number.isSafeInteger(dataBytes) || dataBytes < 0) {
     throw new SluiceError("INVALID_PARAMETER", "a version's size must be a whole number of bytes from 0 to 2^53-1");
@@ -30,7 +33,10 @@ export function checkUserData(userData: Readonly<Record<string, string>>): void 
     bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
   if (bytes > MAX_USER_DATA_BYTES) {
-    throw new SluiceError("INVALID_PARAMETER", `user data of ${bytes} bytes is above the limit of ${MAX_USER_DATA_BYTES}`);
+    throw new SluiceError(
+      "INVALID_PARAMETER",
+      `user data of ${bytes} bytes is above the limit of ${MAX_USER_DATA_BYTES}`,
+    );
   }
 }
 
@@ -73,7 +79,9 @@ export function wrongHash(expected: string, received: string): SluiceError {
 }
 
 function rejected(message: string): SluiceError {
-  return new SluiceError("VERSION_REJECTED", message, { hint: "Send the whole version again, with its own size and hash." });
+  return new SluiceError("VERSION_REJECTED", message, {
+    hint: "Send the whole version again, with its own size and hash.",
+  });
 }
 
 export function modelUnknown(modelId: string): SluiceError {
