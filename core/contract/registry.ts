@@ -43,6 +43,7 @@ export function checkModelId(modelId: string): void {
     modelId !== "" &&
     modelId !== "." &&
     modelId !== ".." &&
+    modelId === Buffer.from(modelId).toString() &&
     Buffer.byteLength(modelId) <= MAX_MODEL_ID_BYTES &&
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
     !/[/\\\u0000-\u001f\u007f]/.test(modelId);

@@ -11,6 +11,7 @@ import { Changes } from "./changes.js";
 import { openArchive } from "./file-archive.js";
 import { KeyedLocks } from "./keyed-locks.js";
 import { LocalRegistry } from "./local-registry.js";
+import { openTransients } from "./memory-transients.js";
 import { folderOf, instanceOf, numberOf } from "./places.js";
 import type { Registry, RegistrySettings } from "./registry.js";
 import type { RegistryParts } from "./registry-parts.js";
@@ -18,7 +19,6 @@ import type { RegistryStore } from "./registry-store.js";
 import { Removals } from "./removals.js";
 import { createSqliteRegistryStore, REGISTRY_WRITES } from "./sqlite-registry-store.js";
 import { TransientInfos } from "./transient-infos.js";
-import { openTransients } from "./transient-versions.js";
 import { UploadPlaces } from "./upload-places.js";
 import { ResumableUploads, type Uploads } from "./uploads.js";
 

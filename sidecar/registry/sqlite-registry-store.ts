@@ -25,9 +25,10 @@ export function createSqliteRegistryStore(database: Database, writer: Writer): R
     removeUpload: (id) => writer.call("removeUpload", [id]),
     forgetRemoval: (id) => writer.call("forgetRemoval", [id]),
     skipInstances: (upTo) => writer.call("skipInstances", [upTo]),
+    // The last one to close moves all of the log into the file, which a connection that only reads cannot do.
     async close() {
-      await writer.close();
       database.close();
+      await writer.close();
     },
   };
 }

@@ -6,10 +6,10 @@ import { randomUUID } from "node:crypto";
 import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import type { VersionInfo } from "../../core/contract/registry.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
-import { pulled } from "../tasks/pulled.js";
 import type { Incoming } from "./archive.js";
 import { commitArchived } from "./commit-version.js";
 import { OpenIncoming } from "./open-incoming.js";
+import { PieceSources } from "./piece-sources.js";
 import type { VersionHeader } from "./registry.js";
 import type { RegistryParts } from "./registry-parts.js";
 import type { StoredUpload } from "./registry-store.js";
@@ -19,8 +19,6 @@ import { checkHeader, modelUnknown, wrongHash, wrongSize } from "./version-rules
 const MAX_BEGUN = 1_000;
 /** After its last byte. */
 const KEPT_MS = 24 * 3_600_000;
-/** Between two bytes of a piece. */
-const IDLE_TIMEOUT_MS = 60_000;
 /** A crash costs so many bytes of a piece at most, beside what a second brings. */
 const SYNC_EVERY_BYTES = 64 * 1024 * 1024;
 const EXPIRY_PAUSE_MS = 3_600_000;
@@ -58,12 +56,14 @@ export class ResumableUploads implements Uploads {
   readonly #parts: RegistryParts;
   readonly #files: OpenIncoming;
   readonly #busy = new Map<string, Promise<unknown>>();
-  readonly #ending = new AbortController();
+  readonly #sources: PieceSources;
+  #isClosed = false;
   #cancelTimer: () => void = () => {};
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
     this.#files = new OpenIncoming(parts.archive);
+    this.#sources = new PieceSources(parts.clock);
   }
 
   async begin(header: VersionHeader): Promise<UploadState> {
@@ -138,14 +138,15 @@ export class ResumableUploads implements Uploads {
     } catch (err) {
       log.warn({ event: "uploads_not_expired", err }, "expired uploads could not be removed yet");
     }
-    if (!this.#ending.signal.aborted) {
+    if (!this.#isClosed) {
       this.#cancelTimer = clock.after(EXPIRY_PAUSE_MS, () => void this.watchExpiry());
     }
   }
 
   /** Pieces under way end; what they have brought is kept. */
   async close(): Promise<void> {
-    this.#ending.abort(new SluiceError("SHUTTING_DOWN", "the registry is stopping"));
+    this.#isClosed = true;
+    this.#sources.end(shuttingDown());
     this.#cancelTimer();
     await Promise.allSettled(this.#busy.values());
     await this.#files.close();
@@ -182,7 +183,8 @@ export class ResumableUploads implements Uploads {
     const { dataBytes } = upload.header;
     let syncedBytes = upload.offsetBytes;
     try {
-      for await (const chunk of this.#untilClosed(source)) {
+      for await (const chunk of this.#sources.chunks(source)) {
+        this.#refuseClosed();
         const receivedBytes = incoming.receivedBytes + chunk.byteLength;
         if (receivedBytes > dataBytes) throw wrongSize(dataBytes, receivedBytes);
         await incoming.write(chunk);
@@ -208,27 +210,6 @@ export class ResumableUploads implements Uploads {
     const seal = await incoming.seal();
     if (header.dataHash !== null && header.dataHash !== seal.hash) throw wrongHash(header.dataHash, seal.hash);
     return commitArchived(this.#parts, { instance, header, seal, uploadId: id }, incoming);
-  }
-
-  async *#untilClosed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-    const { signal } = this.#ending;
-    let end = () => {};
-    const closed = new Promise<never>((_, reject) => {
-      end = () => reject(signal.reason);
-      signal.addEventListener("abort", end, { once: true });
-    });
-    closed.catch(() => {});
-    const chunks = pulled(source, IDLE_TIMEOUT_MS);
-    try {
-      for (;;) {
-        signal.throwIfAborted();
-        const next = await Promise.race([chunks.next(), closed]);
-        if (next.done === true) return;
-        yield next.value;
-      }
-    } finally {
-      signal.removeEventListener("abort", end);
-    }
   }
 
   /** One call at a time for each upload. */
@@ -263,7 +244,7 @@ export class ResumableUploads implements Uploads {
   }
 
   #refuseClosed(): void {
-    this.#ending.signal.throwIfAborted();
+    if (this.#isClosed) throw shuttingDown();
   }
 }
 
@@ -277,4 +258,8 @@ function uploadUnknown(): SluiceError {
 
 function conflict(message: string): SluiceError {
   return new SluiceError("REGISTRY_UPLOAD_CONFLICT", message);
+}
+
+function shuttingDown(): SluiceError {
+  return new SluiceError("SHUTTING_DOWN", "the registry is stopping");
 }

@@ -7,10 +7,7 @@ import { awake, settledWithin } from "../../core/runtime/within.js";
  * connection with it, and the refusal could not be told.
  * @throws BODY_TIMEOUT after `idleTimeoutMs` without a chunk; whatever the source throws
  */
-export async function* pulled<Chunk extends Uint8Array>(
-  source: AsyncIterable<Chunk>,
-  idleTimeoutMs: number,
-): AsyncGenerator<Chunk, void> {
+export async function* pulled(source: AsyncIterable<Buffer>, idleTimeoutMs: number): AsyncGenerator<Buffer, void> {
   const late = (): never => {
     throw new SluiceError("BODY_TIMEOUT", `no byte of the body arrived for ${Math.round(idleTimeoutMs / 1_000)} s`);
   };

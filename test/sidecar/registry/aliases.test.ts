@@ -1,6 +1,6 @@
 import t from "tap";
 import { MAX_ALIASES } from "../../../sidecar/registry/registry-store.js";
-import { openRig, push, putModel } from "./registry-rig.js";
+import { openRig, push, putModel } from "./local-rig.js";
 
 t.test("an alias names one version at a time, and its history tells which it named", async (t) => {
   const first = await openRig(t);
