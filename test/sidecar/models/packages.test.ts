@@ -3,7 +3,7 @@ import { appendFileSync, chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import type { ConfigInput } from "../../../config/schema.js";
-import { filesIn, openRig, push, putModel, type Rig } from "../registry/registry-rig.js";
+import { filesIn, openRig, push, putModel, type Rig } from "../registry/local-rig.js";
 import { deployRequest, onDemand, startManaged, templateOf, WAIT_MS } from "./managed-rig.js";
 import { command, folderOf, isAlive, until } from "./support.js";
 
@@ -71,13 +71,13 @@ t.test("what is not there, is gone with the process or is damaged is refused bef
   const { registry, archiveDir } = await openTerms(t);
   await push(registry, "terms", "three", { archived: false });
   const { management, catalogue, store } = await startManaged(t, templateOf([]), undefined, { registry });
-  const refusals: [string, object][] = [
+  const refusals = [
     ["sluice://nothing/1", { code: "REFERENCE_UNKNOWN", status: 404, message: /"?nothing"?/ }],
     ["sluice://terms/9", { code: "REFERENCE_UNKNOWN", status: 404, message: /9/ }],
     ["sluice://terms/champion", { code: "REFERENCE_UNKNOWN", status: 404, message: /champion/ }],
     ["sluice://terms", { code: "INVALID_PARAMETER", hint: /sluice:\/\/<model>\/<number>/ }],
     ["sluice://terms/latest", { code: "VERSION_TRANSIENT" }],
-  ];
+  ] as const;
   for (const [uri, refusal] of refusals) {
     await t.rejects(management.deploy("m", deployment(uri)), refusal, uri);
     await t.rejects(management.onDemand.create(onDemand("m", { model_uri: uri })), refusal, uri);
