@@ -41,6 +41,8 @@ export interface OpenRegistryOptions {
 export interface OpenRegistry {
   readonly registry: Registry;
   readonly uploads: Uploads;
+  /** What there is, and what has happened since it was opened. Answers at once, whatever there is. */
+  readonly totals: () => RegistryTotals;
   /** Ends what is under way; what can go on after a restart is kept. Idempotent. */
   close(): Promise<void>;
 }
@@ -82,6 +84,23 @@ export async function openRegistry(options: OpenRegistryOptions): Promise<OpenRe
     await archive.close();
     throw caught;
   }
+}
+
+export interface RegistryTotals {
+  readonly models: number;
+  readonly archived: VersionTotals;
+  readonly transient: VersionTotals;
+  /** Under way, those in pieces while a piece comes. */
+  readonly uploads: number;
+  /** Begun since the opening. */
+  readonly downloads: number;
+  /** Transient versions evicted since the opening. */
+  readonly evictions: number;
+}
+
+export interface VersionTotals {
+  readonly versions: number;
+  readonly bytes: number;
 }
 
 /** The database in this program's shape. */
@@ -178,6 +197,12 @@ async function composed(parts: RegistryParts): Promise<OpenRegistry> {
   return {
     registry,
     uploads,
+    totals: () => ({
+      ...parts.store.totals(),
+      transient: parts.infos.totals,
+      uploads: parts.places.taken,
+      ...registry.counts,
+    }),
     close() {
       closing ??= close();
       return closing;

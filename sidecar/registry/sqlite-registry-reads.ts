@@ -29,7 +29,26 @@ interface AliasRecord {
 const NO_LIMIT = -1;
 
 export function createReads(db: Database): RegistryReads {
-  return { ...modelReads(db), ...versionReads(db), ...aliasReads(db), ...uploadReads(db), ...removalReads(db) };
+  return {
+    ...modelReads(db),
+    ...versionReads(db),
+    ...aliasReads(db),
+    ...uploadReads(db),
+    ...removalReads(db),
+    ...totalReads(db),
+  };
+}
+
+function totalReads(db: Database): Pick<RegistryReads, "totals"> {
+  const row: Statement<{ models: number; versions: number; bytes: number }> = db.prepare(
+    "SELECT models, versions, bytes FROM totals",
+  );
+  return {
+    totals() {
+      const { models, ...archived } = row.get()!;
+      return { models, archived };
+    },
+  };
 }
 
 function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "models"> {

@@ -364,8 +364,8 @@ t.test("what takes effect only with a later version is named where it is set, an
       "registry: { port: 9002, cache_max_items: 5 }",
       "labels: { ttl_label: x }",
       "models: { concurrency: 3, deployment: { auto: { default_idle_ttl: 5m, health_check_timeout: 1m } } }",
-      "discovery: { process: [{ name: a, command: [x], idle_ttl: 60 }] }",
+      "discovery: { process: [{ name: a, command: [x], idle_ttl: 60, follow: latest }] }",
     ].join("\n"),
   });
-  t.same(load().warnings, ["no effect before a later version: registry.cache_max_items"]);
+  t.same(load().warnings, ["no effect before a later version: discovery.process[0].follow"]);
 });
