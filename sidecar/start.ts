@@ -107,8 +107,9 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
   if (mlflow !== null) releasers.push("mlflow", () => mlflow.close());
 
   const metrics = createSidecarMetrics(store);
-  const shared = { tasks, metrics, mlflow, registry: null, http, clock, logger, config: () => config };
-  const models = openModels(shared);
+  const registry = await opening;
+  const shared = { tasks, metrics, mlflow, http, clock, logger, config: () => config };
+  const models = openModels({ ...shared, registry: registry.registry });
   const { catalogue, management, knowledge } = models;
   const stopModels = (deadlineMs: number) => catalogue.stop(deadlineMs);
   releasers.push("models", stopModels);
@@ -121,7 +122,6 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
   const upkeep = startUpkeep(parts);
   releasers.push("upkeep", () => upkeep.stop());
 
-  const registry = await opening;
   const app = createApp(
     {
       store,
