@@ -36,7 +36,9 @@ function assertPortFree(host: string, port: number, setting: string, hostSetting
   if (port === 0) return Promise.resolve();
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once("error", (caught: NodeJS.ErrnoException) => reject(explain(caught, { host, port, setting, hostSetting })));
+    server.once("error", (caught: NodeJS.ErrnoException) =>
+      reject(explain(caught, { host, port, setting, hostSetting })),
+    );
     // Where there is no IPv6, Node takes its own word for all addresses.
     server.listen({ ...(host === "::" ? {} : { host }), port, exclusive: true }, () => server.close(() => resolve()));
   });

@@ -55,9 +55,7 @@ export function addRegistryServe(program: Command, actions: RegistryServeActions
     if (name === "directory_registration_properties") option.argParser(collectList);
     command.addOption(option);
   }
-  command
-    .addHelpText("after", EXAMPLES)
-    .action((flags: RegistryServeFlags) => actions.serveRegistry(flags));
+  command.addHelpText("after", EXAMPLES).action((flags: RegistryServeFlags) => actions.serveRegistry(flags));
 }
 
 function collectList(text: string, before: string | undefined): string {

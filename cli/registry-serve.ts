@@ -39,11 +39,11 @@ export async function serveRegistry(flags: RegistryServeFlags): Promise<ExitCode
 }
 
 /** The database's folder is ours alone, and so is an archive elsewhere. */
-async function takeLocks({ config }: LoadedConfig, { databaseFile, archiveDir, isAlone }: RegistryFiles): Promise<DataLock[]> {
+async function takeLocks({ config }: LoadedConfig, { databaseFile, isAlone }: RegistryFiles): Promise<DataLock[]> {
   const folder = dirname(databaseFile);
   const first = await DataLock.take(folder, isAlone ? join(folder, "sidecar.sock") : socketPathOf(config));
   try {
-    return [first, ...(await lockArchive(config, archiveDir, folder))];
+    return [first, ...(await lockArchive(config, folder))];
   } catch (caught) {
     first.release();
     throw caught;
@@ -56,7 +56,9 @@ function loadOptionsOf({ config, dataDir, ...flags }: RegistryServeFlags): LoadO
     const value = flags[key];
     if (value === undefined) return [];
     // As with Cogment's, an empty text is no value, whatever the variable says.
-    return [[`registry.${key}`, value === "" && NULLABLE.has(key) ? null : typeof value === "number" ? String(value) : value]];
+    return [
+      [`registry.${key}`, value === "" && NULLABLE.has(key) ? null : typeof value === "number" ? String(value) : value],
+    ];
   });
   return {
     ...(config === undefined ? {} : { file: config }),

@@ -42,7 +42,11 @@ async function openFile(path: string, clock: Clock, fallback: Logger): Promise<D
       onState: ({ problem, droppedLines }) => {
         const fields = { event: "log-file", droppedLines };
         if (problem === null) fallback.info(fields, "registry.log_file takes lines again");
-        else fallback.error({ ...fields, code: problem }, "registry.log_file takes no lines; they are kept and tried again");
+        else
+          fallback.error(
+            { ...fields, code: problem },
+            "registry.log_file takes no lines; they are kept and tried again",
+          );
       },
     });
   } catch (cause) {
@@ -54,7 +58,14 @@ async function openFile(path: string, clock: Clock, fallback: Logger): Promise<D
   }
 }
 
-const LEVELS = { off: "silent", error: "error", warning: "warn", info: "info", debug: "debug", trace: "trace" } as const;
+const LEVELS = {
+  off: "silent",
+  error: "error",
+  warning: "warn",
+  info: "info",
+  debug: "debug",
+  trace: "trace",
+} as const;
 
 /** Cogment's words in the logger's own. Pure. */
 export function levelOf({ registry, log }: Config): LogLevel {

@@ -183,8 +183,9 @@ class RunningRegistry implements RegistryService {
 
   async #stopServing(deadlineMs: number): Promise<void> {
     this.logger.info({ event: "registry-stopping" }, "gracefully stopping the server");
-    const serverByMs = Math.min(deadlineMs, Date.now() + SERVER_STOP_MS);
-    await Promise.all([this.#registration?.stop(deadlineMs), this.#server?.stop(serverByMs)]);
+    const { clock } = this.#parts.options;
+    const drainMs = Math.max(0, Math.min(deadlineMs - clock.now(), SERVER_STOP_MS));
+    await Promise.all([this.#registration?.stop(deadlineMs), this.#server?.stop(drainMs)]);
   }
 
   close(): Promise<void> {
@@ -194,7 +195,7 @@ class RunningRegistry implements RegistryService {
 
   async #close(): Promise<void> {
     try {
-      await this.stopServing(Date.now());
+      await this.stopServing(this.#parts.options.clock.now());
       await this.#parts.opened.close();
     } finally {
       this.#metrics?.close();
@@ -207,5 +208,7 @@ function cannotListen(host: string, port: number, cause: unknown): Error {
   const { code, message } = cause as NodeJS.ErrnoException;
   const why = code === "EADDRINUSE" ? `port ${port} is taken` : (code ?? message);
   const settings = "registry.host and registry.port say where";
-  return Object.assign(new Error(`the registry cannot listen on ${host}:${port}: ${why}; ${settings}`, { cause }), { code });
+  return Object.assign(new Error(`the registry cannot listen on ${host}:${port}: ${why}; ${settings}`, { cause }), {
+    code,
+  });
 }
