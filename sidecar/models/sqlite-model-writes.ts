@@ -10,6 +10,7 @@ import {
   type OnDemandChange,
   type OnDemandContent,
   type OnDemandVersion,
+  type RolloutMemory,
   type StartRecord,
 } from "./model-store.js";
 import { planCreate, planUpdate } from "./on-demand-rules.js";
@@ -18,7 +19,7 @@ import { planCreate, planUpdate } from "./on-demand-rules.js";
 const MAX_STARTS = 10_000;
 
 export function prepareWrites(db: Database): Record<string, Write> {
-  return { ...prepareConfigs(db), ...prepareDeployments(db), ...prepareStarts(db) };
+  return { ...prepareConfigs(db), ...prepareDeployments(db), ...prepareRollouts(db), ...prepareStarts(db) };
 }
 
 function prepareConfigs(db: Database): Record<string, Write> {
@@ -107,6 +108,21 @@ function prepareDeployments(db: Database): Record<string, Write> {
       failpoint("deployment.before_commit");
     },
     removeDeployment: (name: string): boolean => remove.run(name).changes === 1,
+  };
+}
+
+function prepareRollouts(db: Database): Record<string, Write> {
+  const put = db.prepare(
+    `INSERT OR REPLACE INTO rollouts (model, slot, kept_uri, failed_uri, problem)
+     VALUES (@model, @slot, @keptUri, @failedUri, @problem)`,
+  );
+  const remove = db.prepare("DELETE FROM rollouts WHERE model = ?");
+  return {
+    putRollout(memory: RolloutMemory): void {
+      put.run({ ...memory });
+      failpoint("rollout.before_commit");
+    },
+    removeRollout: (model: string): void => void remove.run(model),
   };
 }
 
