@@ -12,6 +12,8 @@ import type { RouteFollower } from "./route-table.js";
 
 export interface PresenceOptions {
   readonly id: string;
+  /** See {@link PresenceReport.localUrl}. */
+  readonly localUrl: () => string;
   readonly routes: Pick<RouteFollower, "view" | "isConnected" | "onChange">;
   readonly client: HttpClient;
 }
@@ -31,6 +33,13 @@ const PAUSE_MS = 250;
 const RETRY_MS = 500;
 const CALL_MS = 5_000;
 const GOODBYE_MS = 1_000;
+
+/** Where a program on this machine reaches what listens there: on all addresses is on the loopback too. */
+export function localUrlOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  if (host === "0.0.0.0" || host === "localhost") return `http://127.0.0.1:${port}`;
+  if (host === "::") return `http://[::1]:${port}`;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
 
 export function newProxyId(): string {
   return `${process.pid}-${randomUUID()}`;
@@ -138,8 +147,9 @@ export class Presence {
       if (open > 0 && server !== null) servers[server] = open;
     }
     this.#sequence += 1;
-    const at = { epoch, version, sequence: this.#sequence };
-    return { proxy: this.#options.id, ...at, inFlight, servers, used: [...used], isLeaving };
+    const { id: proxy, localUrl } = this.#options;
+    const at = { proxy, localUrl: localUrl(), epoch, version, sequence: this.#sequence };
+    return { ...at, inFlight, servers, used: [...used], isLeaving };
   }
 
   #rememberUse({ used }: PresenceReport): void {

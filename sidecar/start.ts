@@ -78,7 +78,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
   if (mlflow !== null) releasers.push("mlflow", () => mlflow.close());
 
   const metrics = createSidecarMetrics(store);
-  const shared = { tasks, metrics, mlflow, http, clock, logger, config: () => config };
+  const shared = { tasks, metrics, mlflow, registry: null, http, clock, logger, config: () => config };
   const models = openModels(shared);
   const { catalogue, management, knowledge } = models;
   const stopModels = (deadlineMs: number) => catalogue.stop(deadlineMs);

@@ -103,10 +103,18 @@ export const url = () =>
     .transform((value) => value.replace(/\/+$/, ""));
 
 /** Filled in when a model server is started; `sluice_home` when the configuration is loaded. */
-export const PLACEHOLDERS = ["name", "model_uri", "model_path", "model_type", "port", "sluice_home"] as const;
+export const PLACEHOLDERS = [
+  "name",
+  "model_uri",
+  "model_path",
+  "model_type",
+  "port",
+  "registry_url",
+  "sluice_home",
+] as const;
 
 /** Those of a command that runs in a container. */
-const CONTAINER_PLACEHOLDERS = ["name", "model_uri", "model_type", "port"] as const;
+const CONTAINER_PLACEHOLDERS = ["name", "model_uri", "model_path", "model_type", "port"] as const;
 
 /** Text in which {placeholders} stand; unknown ones are refused. */
 export const template = (placeholders: readonly string[] = PLACEHOLDERS) =>
@@ -124,7 +132,7 @@ export const command = () =>
     .array(template().min(1))
     .min(1)
     .describe(
-      "Program and arguments, never a shell line; {name} {model_uri} {model_path} {model_type} {port} {sluice_home} are filled in",
+      "Program and arguments, never a shell line; {name} {model_uri} {model_path} {model_type} {port} {registry_url} {sluice_home} are filled in",
     );
 
 /** Arguments given to a container's image. */
@@ -133,7 +141,7 @@ export const containerCommand = () =>
     .array(template(CONTAINER_PLACEHOLDERS))
     .min(1)
     .describe(
-      "What a model server's container runs, argument by argument, never a shell line; {name} {model_uri} {model_type} {port} are filled in",
+      "What a model server's container runs, argument by argument, never a shell line; {name} {model_uri} {model_path} {model_type} {port} are filled in",
     );
 
 /** Graphics processors for a container. */

@@ -89,6 +89,8 @@ export function decodeTableVersion(text: unknown): TableVersion | null {
 export interface PresenceReport extends TableVersion {
   /** As in {@link PROXY_HEADER}. */
   readonly proxy: string;
+  /** Where a program on this machine reaches it: a base URL without trailing slash. */
+  readonly localUrl: string;
   /** Grows with each report of this proxy. */
   readonly sequence: number;
   /** Requests and sockets by model; a model without any is left out. */

@@ -12,6 +12,7 @@ import { type ContainerDrivers, ManagedDrivers } from "./managed-drivers.js";
 import type { ManagedModel } from "./managed-model.js";
 import { type Managed, ManagedServers } from "./managed-servers.js";
 import type { Deployment, ModelStore } from "./model-store.js";
+import type { Packages } from "./packages.js";
 import type { Mortal, Reap } from "./reaper.js";
 import { Reaper, type ReaperOptions } from "./reaper-jobs.js";
 import type { ModelServer, ServerDefinition } from "./server.js";
@@ -24,6 +25,9 @@ export interface ManagedModelsOptions {
   readonly store: ModelStore | null;
   readonly dataDir: string;
   readonly containers: ContainerDrivers;
+  readonly packages: Packages;
+  /** See {@link ManagedDriversOptions.registryUrlOf}. */
+  readonly registryUrlOf: (name: string) => Promise<string>;
   /** Bounded, never throws; null where nobody knows. */
   readonly modelTypeOf: (modelUri: string) => Promise<string | null>;
   readonly createServer: (given: ManagedServerParts) => ModelServer;
@@ -83,6 +87,7 @@ export class ManagedModels {
     this.servers = new ManagedServers({
       config,
       placeOf: (model) => this.#drivers.placeOf(model),
+      pin: (model) => this.#drivers.pin(model),
       createDriver: (model, isStart) => this.#drivers.create(model, isStart),
       admit: async (model, signal) => {
         // First: nothing makes room for a start that will be refused.

@@ -3,10 +3,12 @@ import type { Config } from "../../config/schema.js";
 import { SluiceError } from "../../core/contract/errors.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
+import type { VersionUse } from "../registry/registry.js";
 import { hashCommand } from "./drivers/process-record.js";
 import { defineServer, processOf } from "./managed-definitions.js";
 import { ManagedDriver, type PlacedDriver } from "./managed-driver.js";
 import type { ManagedModel } from "./managed-model.js";
+import { type Pin, pinOf, startUri } from "./pin.js";
 import type { ModelServer, ServerDefinition } from "./server.js";
 
 export interface ManagedServersOptions {
@@ -18,6 +20,8 @@ export interface ManagedServersOptions {
     model: ManagedModel,
     isStart: boolean,
   ) => Promise<{ placed: PlacedDriver; modelType: string | null }>;
+  /** The registry's version that a start of it takes now; null for other models. @throws MODEL_START_FAILED */
+  readonly pin: (model: ManagedModel) => Pin | null;
   /** See {@link ManagedDriverOptions.admit}. */
   readonly admit: (model: ManagedModel, signal: AbortSignal) => Promise<void>;
   /** @param startable asked whenever a request wants it */
@@ -64,6 +68,13 @@ export class ManagedServers {
     return [...this.#owned.values()];
   }
 
+  /** The registry's versions that servers run with, or start with now. */
+  get uses(): VersionUse[] {
+    return this.all.flatMap(({ model: { name, pinned } }) =>
+      pinned === null ? [] : [{ modelId: pinned.modelId, versionNumber: pinned.versionNumber, by: name }],
+    );
+  }
+
   get(name: string): Managed | undefined {
     return this.#owned.get(name);
   }
@@ -89,17 +100,23 @@ export class ManagedServers {
   }
 
   #add(model: ManagedModel): void {
-    const { clock, createDriver, admit, createServer, placeOf, config } = this.#options;
+    const { clock, createDriver, pin, admit, createServer, placeOf, config } = this.#options;
     const driver = new ManagedDriver({
       clock,
       admit: (signal) => admit(owned.next ?? owned.model, signal),
       create: async (isStart) => {
-        const definition = owned.next ?? owned.model;
-        const { placed, modelType } = await createDriver(definition, isStart);
-        owned.model = { ...definition, modelType };
+        const definition = { ...(owned.next ?? owned.model), pinned: null };
+        // In one turn with its look-up: from now on that version is in use.
+        owned.model = isStart ? { ...definition, pinned: pin(definition) } : definition;
+        const { placed, modelType } = await createDriver(owned.model, isStart);
+        owned.model = { ...owned.model, modelType };
         owned.runKey = keyOf(definition, placed.place, config());
         this.#describe(owned, placed.place);
         return placed;
+      },
+      onRun: ({ modelUri }) => {
+        owned.model = { ...owned.model, pinned: pinOf(modelUri) };
+        this.#describe(owned);
       },
     });
     const definition = defineServer(model, placeOf(model), config());
@@ -165,7 +182,7 @@ export class ManagedServers {
     // What only Sluice reads takes effect at once.
     if (next !== null && isDown) owned.model = next;
     else if (next !== null && !isLooking && this.#isSameRun(owned)) {
-      owned.model = { ...next, modelType: owned.model.modelType };
+      owned.model = { ...next, modelType: owned.model.modelType, pinned: owned.model.pinned };
     }
     this.#describe(owned);
     return true;
@@ -223,6 +240,6 @@ export class ManagedServers {
 /** The same for two definitions whose runs are as good as each other's; settings that only Sluice reads are left out. */
 function keyOf(model: ManagedModel, place: PlacedDriver["place"] | null, config: Config): string {
   const entry = place === "process" ? processOf(model, config) : null;
-  const { modelUri, modelType, deploy } = model;
-  return JSON.stringify([place, modelUri, modelType, deploy, entry === null ? null : hashCommand(entry)]);
+  const { modelType, deploy } = model;
+  return JSON.stringify([place, startUri(model), modelType, deploy, entry === null ? null : hashCommand(entry)]);
 }

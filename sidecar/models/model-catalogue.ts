@@ -16,6 +16,7 @@ import type { LifeRules } from "./lifecycle.js";
 import { ManagedModels, type ManagedServerParts } from "./managed-models.js";
 import type { ModelObserver } from "./model-metrics.js";
 import type { ModelStore } from "./model-store.js";
+import { createPackages, type Packages } from "./packages.js";
 import type { Presence } from "./presence.js";
 import { ProjectContainers } from "./project-containers.js";
 import { PublishedModels } from "./published-models.js";
@@ -28,6 +29,8 @@ export interface CatalogueOptions {
   readonly store?: ModelStore;
   /** Of a URI; bounded, never throws. Default: nobody knows. */
   readonly modelTypeOf?: (modelUri: string) => Promise<string | null>;
+  /** Default: there is no registry. */
+  readonly packages?: Packages;
   /** Default: nothing is counted. */
   readonly observer?: ModelObserver;
   readonly dataDir: string;
@@ -121,6 +124,8 @@ class Catalogue implements ManagedCatalogue {
       store: options.store ?? null,
       dataDir,
       containers: this.containers,
+      packages: options.packages ?? createPackages(null),
+      registryUrlOf: (name) => this.#registryUrl(name),
       modelTypeOf: options.modelTypeOf ?? (async () => null),
       createServer: (parts) => this.#create(parts),
       idleSinceMs: (name) => this.#holds.leases.idleSinceMs(name),
@@ -248,6 +253,11 @@ class Catalogue implements ManagedCatalogue {
     return this.#holds.presence;
   }
 
+  async #registryUrl(name: string): Promise<string> {
+    const localUrl = await this.presence.localUrl(LOCAL_URL_WAIT_MS);
+    return localUrl === null ? "" : `${localUrl}/registry/models/${name}`;
+  }
+
   #freed(name: string): void {
     this.#published.server(name)?.leasesEnded();
     this.managed.freed(name);
@@ -274,6 +284,8 @@ class Catalogue implements ManagedCatalogue {
   }
 }
 
+/** How long a start that needs the registry's address waits for a proxy to be there. */
+const LOCAL_URL_WAIT_MS = 5_000;
 /** At the deadline proxies still get this long to say that they use a model no more. */
 const LAST_WORD_MS = 1_000;
 

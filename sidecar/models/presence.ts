@@ -26,6 +26,8 @@ interface KnownProxy {
   acknowledged: number;
   /** Of its newest report: a call that was late must not undo a newer one. */
   sequence: number;
+  /** See {@link PresenceReport.localUrl}; null until it is heard of. */
+  localUrl: string | null;
   /** One lease for each model it has something in flight on. */
   readonly leases: Map<string, () => void>;
   /** Ids of the servers it has something in flight on. */
@@ -89,6 +91,20 @@ export class Presence {
     this.#reports.delete(look);
   }
 
+  /** Where a program on this machine reaches a proxy; waits for the first one's report. Null when none comes within the bound. */
+  async localUrl(boundMs: number): Promise<string | null> {
+    const known = () => [...this.#proxies.values()].find(({ localUrl }) => localUrl !== null)?.localUrl ?? null;
+    if (known() !== null) return known();
+    const done = new AbortController();
+    const look = () => {
+      if (known() !== null) done.abort();
+    };
+    this.#reports.add(look);
+    await this.#options.clock.sleep(boundMs, done.signal);
+    this.#reports.delete(look);
+    return known();
+  }
+
   /** Called at each new version, before anything else happens. The answer unsubscribes. */
   onAdvance(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -129,6 +145,7 @@ export class Presence {
     const proxy = this.#know(report.proxy);
     if (report.sequence <= proxy.sequence) return;
     proxy.sequence = report.sequence;
+    proxy.localUrl = report.localUrl;
     if (report.isLeaving) {
       this.#forget(report.proxy, proxy);
       return;
@@ -186,6 +203,7 @@ export class Presence {
       streams: 0,
       acknowledged: UNHEARD,
       sequence: 0,
+      localUrl: null,
       leases: new Map(),
       servers: new Set(),
       cancelForget() {},

@@ -137,7 +137,7 @@ export class SimulatedCatalogue implements ModelCatalogue {
     const listen = (onExit: (cause: string) => void) => {
       server.onExit = (cause) => process.deliver(() => onExit(cause));
     };
-    const launched = { url: server.url, id: server.name, address: null };
+    const launched = { url: server.url, id: server.name, address: null, modelUri: null };
     return {
       start: async (onExit) => {
         await process.clock.sleep(STARTS_IN_MS);

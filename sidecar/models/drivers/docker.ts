@@ -14,7 +14,7 @@ import type { ManagedModel } from "../managed-model.js";
 import type { LogOptions } from "../management.js";
 import { endContainer, STOP_GRACE_MS } from "./container-end.js";
 import { containerNameOf, containerSpec, imageOf } from "./container-spec.js";
-import { isAboutToStart, isMatching, isOurs } from "./container-state.js";
+import { isAboutToStart, isMatching, isOurs, pinnedAlone } from "./container-state.js";
 import type { ContainerWatches } from "./container-watches.js";
 import { refusalOf } from "./docker-refusal.js";
 import { describeStartFault } from "./docker-start-fault.js";
@@ -32,6 +32,8 @@ const KEPT_LINES = 2_000;
 
 export interface DockerDriverOptions {
   readonly model: ManagedModel;
+  /** See {@link Package.file}; default: none. */
+  readonly packageFile?: string | null;
   readonly config: () => Config;
   readonly docker: DockerClient;
   /** Of all models that run as containers. */
@@ -152,16 +154,16 @@ export class DockerDriver implements ServerDriver {
       const whose = `a container named '${this.#containerName}' that Sluice did not start`;
       throw new StartRefused(`${whose} is in its way; remove or rename it`);
     }
-    const isUsable = there.State.Running || isAboutToStart(there, clock.now());
-    if (isUsable && isMatching(there, model, config())) return there;
+    if (there.State.Running && isMatching(there, model, config())) return there;
+    if (isAboutToStart(there, clock.now()) && isMatching(there, pinnedAlone(model), config())) return there;
     await this.#end(there, clock.now() + STOP_GRACE_MS);
     return null;
   }
 
   /** Null where somebody else took the name meanwhile. */
   async #create(): Promise<string | null> {
-    const { docker, clock, model, config } = this.#options;
-    const spec = containerSpec(model, config(), clock.now());
+    const { docker, clock, model, config, packageFile = null } = this.#options;
+    const spec = containerSpec(model, { config: config(), now: clock.now(), packageFile });
     try {
       return await docker.create(this.#containerName, spec).catch(async (cause) => {
         if (faultOf(cause).kind !== "absent") throw cause;
@@ -222,7 +224,8 @@ export class DockerDriver implements ServerDriver {
     const { address } = this.#watch;
     await watches.take(address, details.Id);
     const url = urlOf(this.#name, address, config) ?? `http://${this.#containerName}:${config.cms.server_port}`;
-    return { url, id: details.Id, address };
+    const modelUri = details.Config.Labels[config.labels.cms_model_uri_label] ?? null;
+    return { url, id: details.Id, address, modelUri };
   }
 
   #startError(cause: unknown): SluiceError {

@@ -14,6 +14,8 @@ const recordSchema = z.object({
   boot_id: z.string(),
   port: z.number().int(),
   command_hash: z.string(),
+  /** Of the registry's version it was started with; null for every other model. */
+  model_uri: z.string().nullable().default(null),
 });
 export type ProcessRecord = z.output<typeof recordSchema>;
 

@@ -13,7 +13,7 @@ import { modelOf } from "./docker-rig.js";
 
 const NOW = 1_700_000_000_000;
 const specOf = (given: ConfigInput = {}, model: Partial<ManagedModel> = {}): ContainerSpec =>
-  containerSpec(modelOf("medcat", model), configOf(given), NOW);
+  containerSpec(modelOf("medcat", model), { config: configOf(given), now: NOW, packageFile: null });
 const environmentOf = ({ Env }: ContainerSpec) =>
   Object.fromEntries(Env.map((each) => [each.slice(0, each.indexOf("=")), each.slice(each.indexOf("=") + 1)]));
 
