@@ -66,8 +66,8 @@ export class Presence {
   }
 
   /** To be called in the turn in which it was decided that the request goes to this server; the answer to {@link leave} at its end. */
-  enter({ name, serverId = null }: Pick<ModelEntry, "name" | "serverId">): Tally {
-    const tally = this.#tallyOf(name, serverId);
+  enter({ name, serverId }: Pick<ModelEntry, "name" | "serverId">): Tally {
+    const tally = this.#tallyOf(name, serverId ?? null);
     tally.open += 1;
     tally.isUsed = true;
     if (!this.#hasNews) this.#tellSoon(PAUSE_MS);

@@ -4,7 +4,6 @@ import {
   command,
   count,
   duration,
-  LATER,
   LONGEST_AGE_MS,
   modelName,
   optionalText,
@@ -77,7 +76,9 @@ const processModel = z.strictObject({
     .nullable()
     .default(null)
     .describe("Stopped after this long without use; null: never"),
-  follow: optionalText().describe("Registry version or alias to follow").meta(LATER),
+  follow: optionalText().describe(
+    "Version or alias of the registry's model in model_uri that is followed: a running server is replaced when it changes",
+  ),
   concurrency: count().nullable().default(null).describe("Queued or gated calls at a time; null: models.concurrency"),
   rate_limit: rateLimit().describe("How often it is called; null: models.rate_limit"),
 });

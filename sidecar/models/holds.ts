@@ -22,7 +22,7 @@ interface Former {
   /** Whether a call to it that began before is still under way. */
   readonly isCalled: () => boolean;
   /** The first version of the route table that does not show it. */
-  version: number;
+  readonly version: number;
 }
 
 export class Holds {
@@ -44,18 +44,20 @@ export class Holds {
   }
 
   /**
-   * To be called in the turn in which another server takes its place: from then on it is held by what had begun before, and by nothing
-   * else of its model's.
+   * To be called in the turn in which another server has taken its place: from then on it is held by what had begun before, and by
+   * nothing else of its model's.
    */
   replaced(server: ModelServer): void {
-    this.#formers.set(server, { isCalled: this.leases.onServer(server.name), version: Number.POSITIVE_INFINITY });
+    this.#formers.set(server, { isCalled: this.leases.onServer(server.name), version: this.presence.announce() });
   }
 
-  /** It begins to drain. */
+  isFormer(server: ModelServer): boolean {
+    return this.#formers.has(server);
+  }
+
+  /** It begins to drain. What was replaced has been announced. */
   announceDrain(server: ModelServer): void {
-    const former = this.#formers.get(server);
-    if (former === undefined) this.presence.announceDrain(server.name);
-    else former.version = this.presence.announce();
+    if (!this.isFormer(server)) this.presence.announceDrain(server.name);
   }
 
   /** The one place where it is decided that nothing may stop a model server. */
@@ -70,7 +72,8 @@ export class Holds {
   }
 
   #isFormerHeld({ entry, wasFound }: ModelServer, { isCalled, version }: Former): boolean {
-    if (isCalled() || (entry.serverId !== undefined && this.presence.isServerUsed(entry.serverId, version))) return true;
+    if (isCalled() || (entry.serverId !== undefined && this.presence.isServerUsed(entry.serverId, version)))
+      return true;
     return !this.#isEnding && this.presence.isBlind(wasFound);
   }
 

@@ -73,10 +73,10 @@ export class Starts {
   }
 
   /** What a start at this moment would meet: after all who wait, and beside all that runs but itself. */
-  verdictFor(name: string, needBytes: number): Verdict {
+  verdictFor(name: string, needBytes: number, limits = this.#options.limits()): Verdict {
     const applicants = [...this.#applicants(), { name, needBytes, waitedMs: 0 }];
     const others = this.#options.residents().filter((each) => each.name !== name && !this.#waiting.has(each.name));
-    return decideAdmission(applicants, others, this.#options.limits()).at(-1)!;
+    return decideAdmission(applicants, others, limits).at(-1)!;
   }
 
   /** Lets it in now or not at all: it waits for nobody, and nobody is stopped for it. */
