@@ -10,6 +10,7 @@ import type { Logger } from "../../../core/runtime/logger.js";
 import { addressOn, networkOf, urlOf } from "../discovery/containers.js";
 import type { ContainerDetails, DockerClient } from "../docker-client.js";
 import { faultOf } from "../docker-fault.js";
+import { fileOnHost } from "../host-file.js";
 import type { ManagedModel } from "../managed-model.js";
 import type { LogOptions } from "../management.js";
 import { FIRST_SLOT, slotContainer } from "../server-slot.js";
@@ -165,7 +166,8 @@ export class DockerDriver implements ServerDriver {
 
   /** Null where somebody else took the name meanwhile. */
   async #create(): Promise<string | null> {
-    const { docker, clock, model, config, packageFile = null } = this.#options;
+    const { docker, clock, model, config, packageFile: file = null } = this.#options;
+    const packageFile = file === null ? null : await fileOnHost(docker, file);
     const spec = containerSpec(model, { config: config(), now: clock.now(), packageFile });
     try {
       return await docker.create(this.#containerName, spec).catch(async (cause) => {

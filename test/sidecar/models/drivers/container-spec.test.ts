@@ -228,3 +228,28 @@ t.test("amounts of memory are told in the larger unit that fits", async (t) => {
   t.equal(formatMemory(512 * 2 ** 20), "512 MiB");
   t.equal(formatMemory(1.5 * 2 ** 30), "1.5 GiB");
 });
+
+t.test(
+  "a package of the registry is one file, read-only, under its own name; the label says which version it is",
+  async (t) => {
+    const model = modelOf("medcat", {
+      modelUri: "sluice://medcat/latest",
+      pinned: { modelUri: "sluice://medcat/7", modelId: "medcat", versionNumber: 7 },
+    });
+    const config = configOf({ cms: { command: ["run", "{model_path}", "--mlflow-model-uri={model_uri}"] } });
+    const spec = containerSpec(model, { config, now: NOW, packageFile: "/data/archive/1-medcat/v000007.data" });
+    t.strictSame(spec.Cmd, [
+      "run",
+      "/app/model/package/v000007.data",
+      "--mlflow-model-uri=file:///app/model/package/v000007.data",
+    ]);
+    t.strictSame(spec.HostConfig.Mounts.at(-1), {
+      Type: "bind",
+      Source: "/data/archive/1-medcat/v000007.data",
+      Target: "/app/model/package/v000007.data",
+      ReadOnly: true,
+    });
+    t.equal(spec.Labels["org.cogstack.model-serve.uri"], "sluice://medcat/7");
+    t.equal(specOf({}, { modelUri: "s3://m" }).HostConfig.Mounts.length, 1, "no other model gets such a mount");
+  },
+);
