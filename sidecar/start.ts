@@ -138,6 +138,7 @@ async function start({ initial, logger, onDeath, clock }: StartOptions, releaser
 
   forecast.seed(Object.keys(config.scheduler.classes));
   await dispatcher.start();
+  catalogue.managed.rollouts.start();
   releasers.push("dispatcher", (deadlineMs) => dispatcher.stop(deadlineMs));
 
   return {

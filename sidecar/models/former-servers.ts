@@ -43,7 +43,11 @@ export class FormerServers {
   drain(managed: ManagedServer): void {
     this.#all.add(managed);
     const { server } = managed;
-    if (server.state !== "ready" && server.state !== "unreachable") return this.end(managed);
+    const isUp = server.state === "ready" || server.state === "unreachable";
+    if (!isUp) {
+      this.end(managed);
+      return;
+    }
     this.#options.replaced(managed);
     server.drain();
   }

@@ -190,6 +190,7 @@ class Management implements ModelManagement {
   start(name: string): ModelEntry {
     const { catalogue, logger, startTimeoutMs } = this.#options;
     const { server } = this.#known(name);
+    this.#managed.rollouts.retry(server.name);
     catalogue.ensureReady(name, startTimeoutMs()).catch((cause: unknown) => {
       logger.debug({ model: name, err: cause }, "a start that an operator asked for has not led to a ready server");
     });

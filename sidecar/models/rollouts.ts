@@ -86,7 +86,13 @@ export class Rollouts {
   }
 
   isChanging(name: string): boolean {
-    return this.#changing.has(name);
+    const present = this.#options.servers.get(name);
+    return this.#changing.has(name) || (present !== undefined && !this.#isRemembered(present));
+  }
+
+  /** Whether a crash at this moment would be followed by a start that finds the present server in its place. */
+  #isRemembered({ server: { name }, slot }: Managed): boolean {
+    return this.#options.memories.get(name).slot === slot;
   }
 
   /** The version that a start of it takes; null for models of other schemes. @throws StartRefused */
@@ -156,6 +162,10 @@ export class Rollouts {
   #lookAt(managed: Managed): void {
     const { name } = managed.server;
     if (this.#busy.has(name) || this.#options.servers.isStopping(name)) return;
+    if (!this.#isRemembered(managed)) {
+      this.#alone(name, () => this.#options.memories.put(name, { slot: managed.slot }));
+      return;
+    }
     const facts = this.#facts(managed);
     if (facts.wanted !== null && facts.failed !== null && facts.wanted !== facts.failed) this.#forgive(name);
     this.#take(managed, planRollout(facts));
@@ -267,13 +277,13 @@ export class Rollouts {
     const former = servers.get(name)!;
     failpoint("rollout.after_ready");
     this.#changing.add(name);
-    await memories.put(name, { slot: beside.slot });
-    failpoint("rollout.after_commit");
-    const present = servers.get(name);
-    const isStill = servers.beside(name) === beside && present !== undefined && !servers.isStopping(name);
-    if (!isStill || planRollout(this.#facts(present)).do !== "switch") {
-      if (present !== undefined) await memories.put(name, { slot: present.slot });
-      return;
+    // Nothing is at work on one that is down, and whoever comes now must not start it again: written down afterwards.
+    if (former.server.state === "ready" || former.server.state === "unreachable") {
+      await memories.put(name, { slot: beside.slot });
+      failpoint("rollout.after_commit");
+      const present = servers.get(name);
+      const isStill = servers.beside(name) === beside && present === former && !servers.isStopping(name);
+      if (!isStill || planRollout(this.#facts(present)).do !== "switch") return;
     }
     servers.switch(name);
     failpoint("rollout.after_switch");

@@ -356,8 +356,10 @@ export class ModelServer {
         return;
       case "failed":
         logger.error({ event: "model_failed", ...fields }, "a model server could not be started");
-        if (this.#options.onFailed?.(why ?? "it could not be started") === true)
-          return this.#apply({ type: "wanted", held: this.isHeld });
+        if (this.#options.onFailed?.(why ?? "it could not be started") === true) {
+          this.#apply({ type: "wanted", held: this.isHeld });
+          return;
+        }
         for (const waiter of [...this.#waiters]) waiter.reject(this.#failedError(why ?? "it could not be started"));
         return;
       case "unreachable":
