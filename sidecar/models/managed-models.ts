@@ -107,6 +107,7 @@ export class ManagedModels {
       slotOf: (name) => (memories.has(name) ? memories.get(name).slot : null),
       replaced: ({ server }) => options.replaced(server),
       onChange,
+      onDropped: (name) => memories.forget(name),
       clock,
       logger,
     });

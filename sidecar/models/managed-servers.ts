@@ -15,6 +15,8 @@ export interface ManagedServersOptions extends ManagedServerOptions {
   /** See {@link Holds.replaced}. */
   readonly replaced: (managed: ManagedServer) => void;
   readonly onChange: () => void;
+  /** Nothing names this model any more, and nothing of it runs. */
+  readonly onDropped: (name: string) => void;
   readonly logger: Logger;
 }
 
@@ -37,7 +39,11 @@ export class ManagedServers {
   constructor(options: ManagedServersOptions) {
     this.#options = options;
     const { replaced, onChange, clock, logger } = options;
-    this.formers = new FormerServers({ replaced, onGone: onChange, clock, logger });
+    const onGone = (name: string) => {
+      this.#noteDropped(name);
+      onChange();
+    };
+    this.formers = new FormerServers({ replaced, onGone, clock, logger });
   }
 
   get servers(): ModelServer[] {
@@ -139,10 +145,15 @@ export class ManagedServers {
       this.#owned.delete(server.name);
       this.abandon(server.name);
       server.close();
+      this.#noteDropped(server.name);
       return false;
     }
     owned.settle();
     return true;
+  }
+
+  #noteDropped(name: string): void {
+    if (this.slots(name).size === 0) this.#options.onDropped(name);
   }
 
   /** Starts a version's server beside the present one; whoever asked for it looks how far it is. */

@@ -223,7 +223,8 @@ class Management implements ModelManagement {
     const model = this.#managed.servers.get(name)?.model;
     if (model === undefined) return null;
     const { deploymentType, description, idleTtlMs, expiresAtMs } = model;
-    return { deploymentType, description, idleTtlSeconds: idleTtlMs === null ? null : idleTtlMs / 1_000, expiresAtMs };
+    const idleTtlSeconds = idleTtlMs === null ? null : idleTtlMs / 1_000;
+    return { deploymentType, description, idleTtlSeconds, expiresAtMs, rollout: this.#managed.rollouts.state(name) };
   }
 
   /** @throws MODEL_UNKNOWN, MODEL_NOT_MANAGED */

@@ -13,6 +13,8 @@ export interface OnDemandContent {
   readonly idleTtlSeconds: number;
   readonly description: string | null;
   readonly deploy: DeploySpec | null;
+  /** A running server is replaced when the version or alias in its URI means another version. */
+  readonly follow: boolean;
 }
 
 export interface OnDemandVersion extends OnDemandContent {
@@ -36,6 +38,7 @@ export interface NewOnDemand {
   readonly description: string | null;
   /** An empty one: none, also where there is one to inherit. */
   readonly deploy: DeploySpec | null;
+  readonly follow: boolean | null;
   readonly replace: boolean;
   readonly inherit: boolean;
 }
@@ -49,6 +52,7 @@ export interface OnDemandChange {
   readonly defaultIdleTtlSeconds: number;
   readonly description: string | null;
   readonly deploy: DeploySpec | null;
+  readonly follow: boolean | null;
   readonly clear: {
     readonly trackingId: boolean;
     readonly idleTtl: boolean;

@@ -28,15 +28,15 @@ function prepareConfigs(db: Database): Record<string, Write> {
   );
   const byId: Statement<OnDemandRecord> = db.prepare("SELECT * FROM on_demand_configs WHERE id = ?");
   const insert: Statement<OnDemandRecord> = db.prepare(
-    `INSERT INTO on_demand_configs (model_name, model_uri, tracking_id, idle_ttl_seconds, description, deploy, enabled,
-       created_at_us, updated_at_us)
-     SELECT @modelName, @modelUri, @trackingId, @idleTtlSeconds, @description, @deploy, 1, us, us FROM (
+    `INSERT INTO on_demand_configs (model_name, model_uri, tracking_id, idle_ttl_seconds, description, deploy, follow,
+       enabled, created_at_us, updated_at_us)
+     SELECT @modelName, @modelUri, @trackingId, @idleTtlSeconds, @description, @deploy, @follow, 1, us, us FROM (
        SELECT max(@nowUs, ifnull(max(created_at_us) + 1, 0)) AS us FROM on_demand_configs WHERE model_name = @modelName)
      RETURNING *`,
   );
   const change: Statement<OnDemandRecord> = db.prepare(
     `UPDATE on_demand_configs SET model_uri = @modelUri, tracking_id = @trackingId, idle_ttl_seconds = @idleTtlSeconds,
-       description = @description, deploy = @deploy, updated_at_us = max(@nowUs, updated_at_us + 1)
+       description = @description, deploy = @deploy, follow = @follow, updated_at_us = max(@nowUs, updated_at_us + 1)
      WHERE id = @id RETURNING *`,
   );
   const turn: Statement<OnDemandRecord> = db.prepare(
@@ -83,7 +83,7 @@ function prepareConfigs(db: Database): Record<string, Write> {
   };
 }
 
-function columns({ deploy, ...content }: OnDemandContent): Record<string, unknown> {
+function columns({ deploy, follow, ...content }: OnDemandContent): Record<string, unknown> {
   const { modelUri, trackingId, idleTtlSeconds, description } = content;
   return {
     modelUri,
@@ -91,6 +91,7 @@ function columns({ deploy, ...content }: OnDemandContent): Record<string, unknow
     idleTtlSeconds,
     description,
     deploy: deploy === null ? null : JSON.stringify(deploy),
+    follow: follow ? 1 : 0,
   };
 }
 

@@ -101,6 +101,7 @@ export function onDemand(name: string, change: Partial<OnDemandCreate> = {}): On
     idle_ttl: null,
     description: null,
     deploy: null,
+    follow: null,
     replace_enabled: true,
     inherit_config: true,
     ...change,
