@@ -90,7 +90,11 @@ module.exports = {
     ]),
     only("commander", ["cli/"]),
     only("cli-progress", ["cli/"]),
-    only("@grpc/(grpc-js|proto-loader|reflection)", ["sidecar/registry/grpc\\.ts", "sidecar/registry/directory\\.ts"]),
+    only("@grpc/(grpc-js|proto-loader|reflection)", [
+      "sidecar/registry/grpc\\.ts",
+      "sidecar/registry/grpc/",
+      "sidecar/registry/directory\\.ts",
+    ]),
   ],
   options: {
     doNotFollow: { path: "node_modules" },

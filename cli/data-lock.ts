@@ -11,6 +11,8 @@ import {
 } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { socketPathOf } from "../config/load.js";
+import type { Config } from "../config/schema.js";
 import { sleep } from "../core/runtime/clock.js";
 import { CliError, EXIT } from "./exit.js";
 
@@ -110,6 +112,16 @@ export class DataLock {
     writeFileSync(temporary, `${JSON.stringify(this.#owner)}\n`, { mode: 0o600 });
     return temporary;
   }
+}
+
+/**
+ * Locks the registry's archive too where it lies outside of the data folder: two registries would sweep each other's files away.
+ * @param folder that is locked already
+ * @throws CliError naming who holds it
+ */
+export async function lockArchive(config: Config, folder: string): Promise<DataLock[]> {
+  const { archive_dir: archive } = config.registry;
+  return archive === null || archive === folder ? [] : [await DataLock.take(archive, socketPathOf(config))];
 }
 
 /** @throws CliError when the folder cannot be made or written to */

@@ -75,7 +75,7 @@ export function addModels(program: Command, actions: ModelActions): void {
   withClientFlags(models.command("deploy"))
     .description("start a model server by hand, for a time")
     .argument("<name>", "what it is to be called")
-    .option("--model-uri <uri>", "where the model is")
+    .option("--model-uri <uri>", "where the model is, such as models:/mine/3 or sluice://mine/latest")
     .option("--tracking-id <run>", "or the MLflow run that made it")
     .option(
       "--ttl <duration>",
@@ -199,7 +199,7 @@ function refuse(where: Command, kind: "command" | "option", word: string, known:
 
 function withConfigFlags(command: Command): Command {
   return command
-    .option("--model-uri <uri>", "where the model is")
+    .option("--model-uri <uri>", "where the model is, such as models:/mine/3 or sluice://mine/latest")
     .option("--tracking-id <run>", "or the MLflow run that made it")
     .option("--idle-ttl <duration>", "stopped after this long without use, e.g. 30m", parseIdleTtl)
     .option("--description <text>", "for people")

@@ -1,6 +1,7 @@
 /** The kinds of value that settings are made of. Inside, durations are milliseconds and sizes are bytes, whatever unit was written. */
 import { z } from "zod";
 import { MODEL_NAME } from "../../core/contract/models.js";
+import { isRegistryUri, readRegistryUri } from "../../core/contract/registry.js";
 
 const DURATION = /^(\d+(?:\.\d+)?)\s?(ms|s|m|h|d)?$/;
 const DURATION_UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -90,6 +91,22 @@ export const modelName = () =>
   z
     .string()
     .regex(MODEL_NAME, "must begin with a letter or digit and hold only letters, digits, '_', '.', '-' (at most 255)");
+
+/** A model's URI of any scheme; one of the registry's must name a version. */
+export const modelUri = () =>
+  z
+    .string()
+    .min(1)
+    .superRefine((value, context) => {
+      try {
+        if (isRegistryUri(value)) readRegistryUri(value);
+      } catch {
+        const message = "must be sluice://<model>/<number>, sluice://<model>/latest or sluice://<model>/<alias>";
+        context.addIssue({ code: "custom", message });
+      }
+    })
+    .nullable()
+    .default(null);
 
 /** A model server's base URL, without the slash at its end. */
 export const url = () =>

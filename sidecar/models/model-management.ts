@@ -99,7 +99,8 @@ class Management implements ModelManagement {
       onDeployed(row.name, row.modelUri ?? "");
       return {
         message: `Model '${row.name}' deployed successfully`,
-        model_uri: row.modelUri ?? "",
+        // Of the registry's model, the version that runs now.
+        model_uri: entry.modelUri ?? row.modelUri ?? "",
         container_id: entry.serverId!,
         container_name: row.name,
         ttl: row.ttlSeconds ?? -1,

@@ -45,8 +45,12 @@ export type FileProblem = "missing" | "short" | "long" | "damaged" | "unreadable
 
 export interface Archive {
   receive(): Promise<Incoming>;
-  /** Goes on with a suspended file; what it holds is hashed again. Null where it is gone. */
-  resume(id: string): Promise<Incoming | null>;
+  /**
+   * Goes on with a suspended file, or one that a crash left; what it holds is hashed again.
+   * @param heldBytes what is known to be on the disk: what lies beyond is cut off. Default: all that is there
+   * @returns null where it is gone, or shorter
+   */
+  resume(id: string, heldBytes?: number): Promise<Incoming | null>;
   /** @throws REGISTRY_VERSION_UNKNOWN where it is gone, VERSION_DAMAGED where its size differs or a part's check fails */
   open(
     place: ArchivePlace,

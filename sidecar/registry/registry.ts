@@ -6,6 +6,14 @@
 import type { Readable } from "node:stream";
 import type { Alias, RegistryModel, VersionInfo, VersionReference } from "../../core/contract/registry.js";
 
+/** What of the configuration it goes by; read at every use. */
+export interface RegistrySettings {
+  /** Null: any. */
+  readonly maxVersionBytes: number | null;
+  readonly cacheMaxItems: number;
+  readonly cacheMaxBytes: number;
+}
+
 export interface VersionHeader {
   readonly modelId: string;
   readonly archived: boolean;
@@ -56,7 +64,7 @@ export interface DataOptions {
   readonly chunkBytes: number;
 }
 
-/** Told after each change is durable. */
+/** Told after each change is durable. Of a model that is deleted nothing but that is told; of evictions nothing. */
 export type RegistryChange =
   | { readonly type: "version-created"; readonly info: VersionInfo }
   | { readonly type: "version-deleted"; readonly modelId: string; readonly versionNumber: number }
@@ -71,6 +79,9 @@ export interface VersionUse {
   /** The deployed model's name. */
   readonly by: string;
 }
+
+/** Entries of an alias's history that are kept. */
+export const MAX_HISTORY = 1_000;
 
 export interface Registry {
   /** Makes it, or replaces all its user data. @throws REGISTRY_ID_INVALID, INVALID_PARAMETER, DISK_FULL, STORE_FAILED */
@@ -94,6 +105,7 @@ export interface Registry {
   resolve(modelId: string, reference: VersionReference): VersionInfo;
   /** Ascending, from a number on. @param limit 0: all; ask for few at a time, this does not yield @throws REGISTRY_MODEL_UNKNOWN */
   versions(modelId: string, page: { readonly from: number; readonly limit: number }): VersionInfo[];
+  /** The newest that exists; null: there is none, or no such model. */
   latest(modelId: string): VersionInfo | null;
   /** @throws REGISTRY_MODEL_UNKNOWN, REGISTRY_VERSION_UNKNOWN (also where its bytes are gone), VERSION_DAMAGED, RANGE_NOT_SATISFIABLE */
   open(modelId: string, number: number, options: DataOptions): Promise<VersionData>;
@@ -102,7 +114,7 @@ export interface Registry {
 
   /** In byte order of their names. @throws REGISTRY_MODEL_UNKNOWN */
   aliases(modelId: string): Alias[];
-  /** @throws REGISTRY_ALIAS_INVALID, REGISTRY_MODEL_UNKNOWN, REGISTRY_VERSION_UNKNOWN */
+  /** @throws REGISTRY_ALIAS_INVALID, REGISTRY_MODEL_UNKNOWN, REGISTRY_VERSION_UNKNOWN, VERSION_TRANSIENT, INVALID_PARAMETER (too many) */
   setAlias(modelId: string, alias: string, versionNumber: number): Promise<Alias>;
   /** @throws REGISTRY_ALIAS_UNKNOWN, REGISTRY_MODEL_UNKNOWN */
   removeAlias(modelId: string, alias: string): Promise<void>;

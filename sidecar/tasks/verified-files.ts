@@ -15,6 +15,12 @@ const READ_CHUNK_BYTES = 256 * 1024;
 export class VerifiedFiles {
   /** Hashes under way stand here too: many parts asked for at once read the file once. */
   readonly #hashes = new LRUCache<string, Promise<string>>({ max: MAX_FILES, ttl: TRUSTED_MS });
+  readonly #readHash: (handle: FileHandle) => Promise<string>;
+
+  /** @param read reads a whole file and hashes it; by default here, in hex */
+  constructor(read: (handle: FileHandle) => Promise<string> = readHash) {
+    this.#readHash = read;
+  }
 
   /** The file's sha256, from a reading less than ten minutes old; with `fresh`, from one that begins now. */
   async hashOf(handle: FileHandle, { fresh }: { fresh: boolean }): Promise<string> {
@@ -22,7 +28,7 @@ export class VerifiedFiles {
     const identity = `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
     const known = fresh ? undefined : this.#hashes.get(identity);
     if (known !== undefined) return known;
-    const hash = readHash(handle);
+    const hash = this.#readHash(handle);
     this.#hashes.set(identity, hash);
     hash.catch(() => this.#hashes.delete(identity));
     return hash;

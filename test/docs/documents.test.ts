@@ -114,6 +114,7 @@ const never: Actions = {
   waitForTask: nothing,
   cancelTask: nothing,
   submit: nothing,
+  serveRegistry: nothing,
 };
 
 /** Parses a command line without doing anything. */

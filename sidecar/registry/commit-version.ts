@@ -1,0 +1,118 @@
+/**
+ * Makes a version of bytes that have all come: takes its number, puts bytes and row in their places, tells of it. Under its model's lock,
+ * so numbers come one after another; a model that is gone is found so by its instance, also where one of the same name is there.
+ */
+import type { VersionInfo } from "../../core/contract/registry.js";
+import { failpoint } from "../../core/runtime/failpoints.js";
+import type { ArchivePlace, Incoming, Seal } from "./archive.js";
+import { placeOf } from "./places.js";
+import type { VersionHeader } from "./registry.js";
+import type { RegistryParts } from "./registry-parts.js";
+import type { NewVersion, StoredModel } from "./registry-store.js";
+import type { TransientIncoming } from "./transients.js";
+import { modelUnknown } from "./version-rules.js";
+
+export interface CompleteVersion {
+  readonly instance: number;
+  readonly header: VersionHeader;
+  readonly seal: Seal;
+  /** The upload in pieces it was. */
+  readonly uploadId: string | null;
+}
+
+/** @throws REGISTRY_MODEL_UNKNOWN, DISK_FULL, STORE_FAILED; the incoming file is there then, or in the sweep's hands */
+export function commitArchived(
+  parts: RegistryParts,
+  complete: CompleteVersion,
+  incoming: Incoming,
+): Promise<VersionInfo> {
+  const { store, locks, transients, changes, unsure } = parts;
+  const { instance, header, uploadId } = complete;
+  return locks.run(instance, async () => {
+    if (unsure.has(instance)) {
+      // No file may be replaced while its row may be there.
+      await store.confirmVersion(instance, 0);
+      unsure.delete(instance);
+    }
+    const { nextNumber } = aliveModel(parts, complete);
+    const info = infoOf(parts, complete, nextNumber);
+    const { versionNumber } = info;
+    const place = placeOf(instance, header.modelId, versionNumber);
+    failpoint("registry.version.before_keep");
+    await incoming.keep(place);
+    failpoint("registry.version.after_keep");
+    await insertKept(parts, place, { ...info, instance, uploadId });
+    failpoint("registry.version.after_commit");
+    transients.setNewest(instance, versionNumber);
+    changes.tell({ type: "version-created", info });
+    return info;
+  });
+}
+
+/** @throws REGISTRY_MODEL_UNKNOWN, STORE_FAILED; the version is there then all the same, but its number is used up */
+export function commitTransient(
+  parts: RegistryParts,
+  complete: CompleteVersion,
+  incoming: TransientIncoming,
+): Promise<VersionInfo> {
+  const { store, locks, infos, changes } = parts;
+  const { instance, header } = complete;
+  return locks.run(instance, async () => {
+    aliveModel(parts, complete);
+    const versionNumber = await store.takeNumber(instance);
+    if (versionNumber === null) throw modelUnknown(header.modelId);
+    const info = infoOf(parts, complete, versionNumber);
+    infos.add(instance, info);
+    incoming.keep({ instance, versionNumber });
+    changes.tell({ type: "version-created", info });
+    return info;
+  });
+}
+
+/** The model an upload began for. */
+function aliveModel({ store }: RegistryParts, { instance, header }: CompleteVersion): StoredModel {
+  const model = store.model(header.modelId);
+  if (model?.instance !== instance) throw modelUnknown(header.modelId);
+  return model;
+}
+
+function infoOf({ clock }: RegistryParts, { header, seal }: CompleteVersion, versionNumber: number): VersionInfo {
+  const { modelId, archived, creationTimestamp, userData } = header;
+  return {
+    modelId,
+    versionNumber,
+    creationTimestamp: creationTimestamp ?? BigInt(Math.round(clock.now())) * 1_000_000n,
+    archived,
+    dataHash: seal.hash,
+    dataBytes: seal.bytes,
+    userData,
+  };
+}
+
+/**
+ * The row of a file that is in its place. A commit that failed may be on the disk all the same, and come to light after a crash. So the
+ * writer is asked by another commit before the file goes; where that fails too the file stays, for the sweep or for the same number again.
+ */
+async function insertKept(parts: RegistryParts, place: ArchivePlace, version: NewVersion): Promise<void> {
+  const { store, unsure } = parts;
+  try {
+    if (await store.insertVersion(version)) return;
+  } catch (caught) {
+    unsure.add(version.instance);
+    const isThere = await store.confirmVersion(version.instance, version.versionNumber).catch(() => null);
+    if (isThere !== null) unsure.delete(version.instance);
+    if (isThere === true) return;
+    if (isThere === false) await removeLeft(parts, place);
+    throw caught;
+  }
+  await removeLeft(parts, place);
+  throw modelUnknown(version.modelId);
+}
+
+async function removeLeft({ archive, log }: RegistryParts, place: ArchivePlace): Promise<void> {
+  try {
+    await archive.remove(place);
+  } catch (err) {
+    log.warn({ event: "version_not_removed", err }, "bytes of a version that was not made could not be removed yet");
+  }
+}

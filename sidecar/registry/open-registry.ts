@@ -1,0 +1,224 @@
+/** Brings a registry up: its database's shape, its archive, and what a crash left lying about. */
+import { fileURLToPath } from "node:url";
+import { SluiceError } from "../../core/contract/errors.js";
+import { type Clock, systemClock } from "../../core/runtime/clock.js";
+import type { Logger } from "../../core/runtime/logger.js";
+import { migrate } from "../db/migrate.js";
+import { type Database, openForReading, openForWriting } from "../db/open.js";
+import { Writer } from "../db/writer.js";
+import { surveyArchive } from "./archive-survey.js";
+import { Changes } from "./changes.js";
+import { openArchive } from "./file-archive.js";
+import { KeyedLocks } from "./keyed-locks.js";
+import { LocalRegistry } from "./local-registry.js";
+import { openTransients } from "./memory-transients.js";
+import { folderOf, instanceOf, numberOf } from "./places.js";
+import type { Registry, RegistrySettings } from "./registry.js";
+import type { RegistryParts } from "./registry-parts.js";
+import type { RegistryStore } from "./registry-store.js";
+import { Removals } from "./removals.js";
+import { createSqliteRegistryStore, REGISTRY_WRITES } from "./sqlite-registry-store.js";
+import { TransientInfos } from "./transient-infos.js";
+import { UploadPlaces } from "./upload-places.js";
+import { ResumableUploads, type Uploads } from "./uploads.js";
+
+export const REGISTRY_MIGRATIONS = fileURLToPath(new URL("../db/registry/", import.meta.url));
+
+export interface OpenRegistryOptions {
+  /** Made when missing, with its folder. */
+  readonly databaseFile: string;
+  /** Made when missing. May hold an archive of Cogment's own layout, or anything else: that is left alone. */
+  readonly archiveDir: string;
+  /** Read at every use: a reload takes effect at once. */
+  readonly settings: () => RegistrySettings;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  readonly logger: Logger;
+  /** The database's writer is dead: end the process with a non-zero code. Default: an uncaught error. */
+  readonly onDeath?: (error: Error) => void;
+}
+
+export interface OpenRegistry {
+  readonly registry: Registry;
+  readonly uploads: Uploads;
+  /** What there is, and what has happened since it was opened. Answers at once, whatever there is. */
+  readonly totals: () => RegistryTotals;
+  /** Ends what is under way; what can go on after a restart is kept. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * One process at a time per archive.
+ * @throws STORE_FAILED when the database is newer than this program, a migration was changed, or it is gone while versions are there;
+ *   DISK_FULL
+ */
+export async function openRegistry(options: OpenRegistryOptions): Promise<OpenRegistry> {
+  const { archiveDir, settings, clock = systemClock } = options;
+  const log = options.logger.child("sidecar.registry");
+  const archive = await openArchive({ dir: archiveDir, logger: log });
+  let store: RegistryStore | null = null;
+  try {
+    await bringUp(options, log);
+    store = await openStore(options);
+    await noteStrangers({ store, archiveDir, log });
+    const transients = await openTransients({ dir: archiveDir, settings, logger: log });
+    const parts: RegistryParts = {
+      store,
+      archive,
+      transients,
+      infos: new TransientInfos(),
+      changes: new Changes(log),
+      locks: new KeyedLocks(),
+      unsure: new Set(),
+      removals: new Removals({ store, archive, log }),
+      places: new UploadPlaces(),
+      settings,
+      clock,
+      log,
+    };
+    await parts.removals.run();
+    await sweep(parts);
+    return await composed(parts);
+  } catch (caught) {
+    await store?.close();
+    await archive.close();
+    throw caught;
+  }
+}
+
+export interface RegistryTotals {
+  readonly models: number;
+  readonly archived: VersionTotals;
+  readonly transient: VersionTotals;
+  /** Under way, those in pieces while a piece comes. */
+  readonly uploads: number;
+  /** Begun since the opening. */
+  readonly downloads: number;
+  /** Transient versions evicted since the opening. */
+  readonly evictions: number;
+}
+
+export interface VersionTotals {
+  readonly versions: number;
+  readonly bytes: number;
+}
+
+/** The database in this program's shape. */
+async function bringUp({ databaseFile, archiveDir }: OpenRegistryOptions, log: Logger): Promise<void> {
+  const database = openForWriting(databaseFile);
+  try {
+    if (isBlank(database)) {
+      const { versions } = await surveyArchive(archiveDir, () => false);
+      if (versions.length > 0) throw databaseGone(databaseFile, archiveDir);
+    }
+    for (const name of migrate(database, REGISTRY_MIGRATIONS)) {
+      log.info({ event: "migrated", migration: name }, "the registry's database migrated");
+    }
+  } finally {
+    database.close();
+  }
+}
+
+async function openStore({ databaseFile, onDeath }: OpenRegistryOptions): Promise<RegistryStore> {
+  const writer = await Writer.open({
+    file: databaseFile,
+    modules: [REGISTRY_WRITES],
+    ...(onDeath === undefined ? {} : { onDeath }),
+  });
+  try {
+    return createSqliteRegistryStore(openForReading(databaseFile), writer);
+  } catch (caught) {
+    await writer.close();
+    throw caught;
+  }
+}
+
+/**
+ * Folders that no model of ours has: named, never touched. A new model must not get the name of one, so instances that would lead there
+ * are left out.
+ */
+async function noteStrangers({
+  store,
+  archiveDir,
+  log,
+}: {
+  store: RegistryStore;
+  archiveDir: string;
+  log: Logger;
+}): Promise<void> {
+  const removed = new Set(store.removals(0, 10_000).map(({ folder }) => folder));
+  const isKnown = (folder: string) => removed.has(folder) || isModels(store, folder);
+  const { versions, likeOurs, foreign } = await surveyArchive(archiveDir, isKnown);
+  if (likeOurs.length > 0) await store.skipInstances(Math.max(...likeOurs.map((folder) => instanceOf(folder)!)));
+  if (versions.length > 0) {
+    log.warn(
+      { event: "versions_unknown", count: versions.length },
+      "the archive holds folders of versions that the database does not know; was it restored from a backup? They are left alone",
+    );
+  }
+  if (foreign > 0) {
+    log.info(
+      { event: "foreign_archive", count: foreign },
+      "the archive folder holds models in Cogment's layout, which are left alone; 'sluice registry import <folder>' takes them in",
+    );
+  }
+}
+
+function isModels(store: RegistryStore, folder: string): boolean {
+  const instance = instanceOf(folder);
+  const modelId = instance === null ? null : store.modelIdOf(instance);
+  return modelId !== null && folderOf(instance!, modelId) === folder;
+}
+
+/** What is left over is harmless: a start does not fail for it. */
+async function sweep({ store, archive, log }: RegistryParts): Promise<void> {
+  try {
+    const swept = await archive.sweep({
+      isPlace: ({ folder, file }) => !isModels(store, folder) || store.hasVersion(instanceOf(folder)!, numberOf(file)),
+      isIncoming: (id) => store.hasIncoming(id),
+    });
+    if (swept > 0) log.info({ event: "versions_swept", count: swept }, "removed files that a crash had left");
+  } catch (err) {
+    log.warn({ event: "sweep_failed", err }, "files that a crash left in the archive could not be removed yet");
+  }
+}
+
+async function composed(parts: RegistryParts): Promise<OpenRegistry> {
+  const registry = new LocalRegistry(parts);
+  const uploads = new ResumableUploads(parts);
+  await uploads.watchExpiry();
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    await Promise.all([uploads.close(), registry.close()]);
+    await parts.store.close();
+    await parts.transients.close();
+    await parts.archive.close();
+  };
+  return {
+    registry,
+    uploads,
+    totals: () => ({
+      ...parts.store.totals(),
+      transient: parts.infos.totals,
+      uploads: parts.places.taken,
+      ...registry.counts,
+    }),
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function isBlank(database: Database): boolean {
+  return database.prepare("SELECT 1 FROM sqlite_master LIMIT 1").get() === undefined;
+}
+
+/** Beside a blank database the next versions would take the names, and the places, of those that are there. */
+function databaseGone(databaseFile: string, archiveDir: string): SluiceError {
+  return new SluiceError(
+    "STORE_FAILED",
+    `the registry's database ${databaseFile} is missing or empty, but ${archiveDir} holds versions`,
+    { hint: "Restore the database, or move those versions away to start anew." },
+  );
+}
