@@ -25,6 +25,8 @@ export interface ConfigFlags extends ShowFlags {
   /** Seconds. */
   readonly idleTtl?: number;
   readonly description?: string;
+  /** Undefined: as it is. */
+  readonly follow?: boolean;
   readonly memory?: string;
   readonly cpus?: string;
   readonly reserveMemory?: string;
@@ -201,6 +203,8 @@ function withConfigFlags(command: Command): Command {
     .option("--tracking-id <run>", "or the MLflow run that made it")
     .option("--idle-ttl <duration>", "stopped after this long without use, e.g. 30m", parseIdleTtl)
     .option("--description <text>", "for people")
+    .option("--follow", "replace a running server when the version that the URI's latest or alias means changes")
+    .option("--no-follow", "leave it until its next start")
     .option("--memory <size>", "limit of its server, e.g. 4g; any of these four replaces all four", parseMemory)
     .option("--cpus <n>", "limit of its server, e.g. 1.5", parseCpus)
     .option("--reserve-memory <size>", "what its server needs", parseMemory)

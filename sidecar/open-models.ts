@@ -59,6 +59,7 @@ export function openModels({ tasks, metrics, mlflow, registry, http, clock, logg
     logger: log,
   });
   modelMetrics.watch(catalogue);
+  registry?.onChange(() => catalogue.managed.rollouts.look());
   registry?.followUses(() => catalogue.managed.servers.uses);
   const management = createModelManagement({
     catalogue,

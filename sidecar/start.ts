@@ -172,6 +172,7 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
 
   forecast.seed(Object.keys(config.scheduler.classes));
   await dispatcher.start();
+  catalogue.managed.rollouts.start();
   releasers.push("dispatcher", (deadlineMs) => dispatcher.stop(deadlineMs));
 
   const { port } = config.registry;

@@ -1,5 +1,6 @@
 /** `proxy` and `discovery`: where Sluice listens and which model servers there are. */
 import { z } from "zod";
+import { ALIAS_NAME } from "../../core/contract/registry.js";
 import {
   command,
   count,
@@ -79,7 +80,13 @@ const processModel = z.strictObject({
     .nullable()
     .default(null)
     .describe("Stopped after this long without use; null: never"),
-  follow: optionalText().describe("Registry version or alias to follow"),
+  follow: text()
+    .refine((value) => value === "latest" || ALIAS_NAME.test(value), { error: "must be latest or an alias" })
+    .nullable()
+    .default(null)
+    .describe(
+      "latest, or an alias, of the registry's model in model_uri: a running server is replaced when that means another version; null: it runs on until its next start",
+    ),
   concurrency: count().nullable().default(null).describe("Queued or gated calls at a time; null: models.concurrency"),
   rate_limit: rateLimit().describe("How often it is called; null: models.rate_limit"),
 });

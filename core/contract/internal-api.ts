@@ -95,6 +95,8 @@ export interface PresenceReport extends TableVersion {
   readonly sequence: number;
   /** Requests and sockets by model; a model without any is left out. */
   readonly inFlight: Readonly<Record<string, number>>;
+  /** The same by the server they were sent to ({@link ModelEntry.serverId}); servers that Sluice has not started have none. */
+  readonly servers: Readonly<Record<string, number>>;
   /** Models that had a request since the last report that arrived. */
   readonly used: readonly string[];
   /** It ends: nothing is in flight any more, and nothing will be. */

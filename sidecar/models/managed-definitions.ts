@@ -3,6 +3,7 @@ import type { Config, ProcessModelConfig } from "../../config/schema.js";
 import type { ModelSource } from "../../core/contract/models.js";
 import type { ManagedModel } from "./managed-model.js";
 import type { Deployment, OnDemandVersion } from "./model-store.js";
+import { openReference } from "./pin.js";
 import type { ServerDefinition } from "./server.js";
 
 export interface DefinitionSources {
@@ -69,7 +70,7 @@ function ofOnDemand(version: OnDemandVersion): ManagedModel {
     origin: "on-demand",
     deploymentType: "auto",
     modelUri: version.modelUri,
-    follow: null,
+    follow: version.follow ? openReference(version.modelUri) : null,
     pinned: null,
     modelType: null,
     description: version.description,

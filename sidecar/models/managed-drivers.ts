@@ -19,8 +19,17 @@ import { isNamed } from "./placeholders.js";
 export interface ContainerDrivers {
   /** Whether a daemon answers now; bounded, never throws. */
   isAnswering(): Promise<boolean>;
-  /** @param packageFile see {@link Package.file}; null for a model without one, and where nothing is started */
-  create(model: ManagedModel, packageFile: string | null): ServerDriver;
+  /**
+   * @param slot the server's place among those of its model
+   * @param packageFile see {@link Package.file}; null for a model without one, and where nothing is started
+   */
+  create(model: ManagedModel, slot: number, packageFile: string | null): ServerDriver;
+}
+
+/** Of a driver: to start a server with, or to look for what runs already, and where among the servers of its model. */
+export interface DriverWish {
+  readonly isStart: boolean;
+  readonly slot: number;
 }
 
 export interface ManagedDriversOptions {
@@ -65,7 +74,10 @@ export class ManagedDrivers {
   }
 
   /** @throws MODEL_START_FAILED where nothing can run it */
-  async create(model: ManagedModel, isStart: boolean): Promise<{ placed: PlacedDriver; modelType: string | null }> {
+  async create(
+    model: ManagedModel,
+    { isStart, slot }: DriverWish,
+  ): Promise<{ placed: PlacedDriver; modelType: string | null }> {
     if (model.origin !== "config") await this.look();
     const place = this.placeOf(model);
     const isTypeUsed = place === "docker" ? isStart : this.#isTypeInTemplate();
@@ -74,8 +86,8 @@ export class ManagedDrivers {
     const packageFile = isStart ? await this.#packageFile(model) : null;
     const driver =
       place === "process"
-        ? await this.#process(typed, packageFile)
-        : this.#options.containers.create(typed, packageFile);
+        ? await this.#process(typed, slot, packageFile)
+        : this.#options.containers.create(typed, slot, packageFile);
     return { placed: { place, driver }, modelType };
   }
 
@@ -116,7 +128,7 @@ export class ManagedDrivers {
     return template !== null && isNamed("model_type", template);
   }
 
-  async #process(model: ManagedModel, packageFile: string | null): Promise<ServerDriver> {
+  async #process(model: ManagedModel, slot: number, packageFile: string | null): Promise<ServerDriver> {
     const { config, dataDir, registryUrlOf, clock, logger } = this.#options;
     const entry = processOf(model, config());
     if (entry === null) {
@@ -127,17 +139,19 @@ export class ManagedDrivers {
     const { name, pinned, deploy } = model;
     const registryUrl = isNamed("registry_url", entry) ? await registryUrlOf(name) : "";
     const given = { modelUri: pinned?.modelUri ?? null, packageFile, registryUrl };
-    return new ProcessDriver({ name, entry, given, limits: limitsOf(deploy), dataDir, clock, logger });
+    return new ProcessDriver({ name, slot, entry, given, limits: limitsOf(deploy), dataDir, clock, logger });
   }
 
   /** Ends processes that an earlier sidecar left of models which are no processes now. */
-  async endStrangers(isProcess: (name: string) => boolean): Promise<void> {
-    for (const name of await recordedModels(this.#options.dataDir)) if (!isProcess(name)) this.#endStranger(name);
+  async endStrangers(isKnown: (name: string, slot: number) => boolean): Promise<void> {
+    for (const { model, slot } of await recordedModels(this.#options.dataDir)) {
+      if (!isKnown(model, slot)) this.#endStranger(model, slot);
+    }
   }
 
-  #endStranger(name: string): void {
+  #endStranger(name: string, slot: number): void {
     const { dataDir, clock, logger } = this.#options;
-    const ending = new ProcessDriver({ name, entry: null, dataDir, clock, logger })
+    const ending = new ProcessDriver({ name, slot, entry: null, dataDir, clock, logger })
       .adopt(() => {})
       .then(
         () => undefined,

@@ -191,6 +191,7 @@ class Management implements ModelManagement {
   start(name: string): ModelEntry {
     const { catalogue, logger, startTimeoutMs } = this.#options;
     const { server } = this.#known(name);
+    this.#managed.rollouts.retry(server.name);
     catalogue.ensureReady(name, startTimeoutMs()).catch((cause: unknown) => {
       logger.debug({ model: name, err: cause }, "a start that an operator asked for has not led to a ready server");
     });
@@ -223,7 +224,8 @@ class Management implements ModelManagement {
     const model = this.#managed.servers.get(name)?.model;
     if (model === undefined) return null;
     const { deploymentType, description, idleTtlMs, expiresAtMs } = model;
-    return { deploymentType, description, idleTtlSeconds: idleTtlMs === null ? null : idleTtlMs / 1_000, expiresAtMs };
+    const idleTtlSeconds = idleTtlMs === null ? null : idleTtlMs / 1_000;
+    return { deploymentType, description, idleTtlSeconds, expiresAtMs, rollout: this.#managed.rollouts.state(name) };
   }
 
   /** @throws MODEL_UNKNOWN, MODEL_NOT_MANAGED */

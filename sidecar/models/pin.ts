@@ -34,6 +34,12 @@ export function startUri({ modelUri, follow }: { modelUri: string | null; follow
   return parts === null ? modelUri : registryUri({ modelId: parts.modelId, version: follow! });
 }
 
+/** `latest` or the alias that a URI leaves a version open with; null for every other URI. */
+export function openReference(modelUri: string | null): string | null {
+  const version = partsOf(modelUri)?.version;
+  return typeof version === "string" ? version : null;
+}
+
 function partsOf(modelUri: string | null) {
   if (modelUri === null || !isRegistryUri(modelUri)) return null;
   try {

@@ -30,6 +30,8 @@ interface KnownProxy {
   localUrl: string | null;
   /** One lease for each model it has something in flight on. */
   readonly leases: Map<string, () => void>;
+  /** Ids of the servers it has something in flight on. */
+  servers: ReadonlySet<string>;
   cancelForget: () => void;
 }
 
@@ -115,6 +117,12 @@ export class Presence {
     this.advance();
   }
 
+  /** The answer is the first version of the table that shows what has just changed, always one of its own. */
+  announce(): number {
+    this.advance();
+    return this.#version;
+  }
+
   /** A proxy opened its route stream; the answer is to be called when that stream is closed. */
   connect(id: string): () => void {
     const proxy = this.#know(id);
@@ -143,6 +151,7 @@ export class Presence {
       return;
     }
     this.#hold(report, proxy);
+    proxy.servers = new Set(Object.keys(report.servers));
     if (proxy.streams > 0) proxy.acknowledged = report.epoch === this.#epoch ? report.version : UNHEARD;
     this.#told();
   }
@@ -155,6 +164,11 @@ export class Presence {
   /** True while a proxy that we see may still send requests straight to this model, or has not said what it has in flight. */
   isAwaited(model: string): boolean {
     return this.#isAnyBehind(this.#drains.get(model) ?? 0);
+  }
+
+  /** True while a proxy has something in flight on this very server, or may have sent it something by a table before this version. */
+  isServerUsed(serverId: string, version: number): boolean {
+    return this.#isAnyBehind(version) || [...this.#proxies.values()].some(({ servers }) => servers.has(serverId));
   }
 
   /** True while a proxy that we see has not acknowledged this version or a newer one. */
@@ -191,6 +205,7 @@ export class Presence {
       sequence: 0,
       localUrl: null,
       leases: new Map(),
+      servers: new Set(),
       cancelForget() {},
     };
     this.#proxies.set(id, proxy);

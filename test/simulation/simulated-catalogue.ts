@@ -64,6 +64,10 @@ export class SimulatedCatalogue implements ModelCatalogue {
     return () => this.#listeners.delete(listener);
   }
 
+  isChanging(): boolean {
+    return false;
+  }
+
   lease(model: string, holder: string): () => void {
     const { world, process } = this.#options;
     const told = { type: "lease", process: process.number, model } as const;

@@ -104,11 +104,6 @@ export function imageOf(model: ManagedModel, { cms }: Config): string {
   return ownOf(model.modelType ?? FALLBACK_TYPE, cms)?.image ?? cms.image;
 }
 
-/** Docker takes no name of one character. */
-export function containerNameOf(model: string): string {
-  return model.length > 1 ? model : `model-${model}`;
-}
-
 function ownOf(type: string, cms: Config["cms"]): Config["cms"]["types"][string] | undefined {
   return Object.hasOwn(cms.types, type) ? cms.types[type] : undefined;
 }

@@ -13,8 +13,9 @@ import { faultOf } from "../docker-fault.js";
 import { fileOnHost } from "../host-file.js";
 import type { ManagedModel } from "../managed-model.js";
 import type { LogOptions } from "../management.js";
+import { FIRST_SLOT, slotContainer } from "../server-slot.js";
 import { endContainer, STOP_GRACE_MS } from "./container-end.js";
-import { containerNameOf, containerSpec, imageOf } from "./container-spec.js";
+import { containerSpec, imageOf } from "./container-spec.js";
 import { isAboutToStart, isMatching, isOurs, pinnedAlone } from "./container-state.js";
 import type { ContainerWatches } from "./container-watches.js";
 import { refusalOf } from "./docker-refusal.js";
@@ -33,6 +34,8 @@ const KEPT_LINES = 2_000;
 
 export interface DockerDriverOptions {
   readonly model: ManagedModel;
+  /** Its place among the servers of its model; default the first. */
+  readonly slot?: number;
   /** See {@link Package.file}; default: none. */
   readonly packageFile?: string | null;
   readonly config: () => Config;
@@ -58,8 +61,8 @@ export class DockerDriver implements ServerDriver {
   constructor(options: DockerDriverOptions) {
     this.#options = options;
     this.#name = options.model.name;
-    this.#containerName = containerNameOf(this.#name);
-    this.#folder = modelFolder(options.dataDir, this.#name);
+    this.#containerName = slotContainer(this.#name, options.slot ?? FIRST_SLOT);
+    this.#folder = modelFolder(options.dataDir, this.#name, options.slot);
   }
 
   start(onExit: ExitListener): Promise<Launched> {

@@ -33,6 +33,8 @@ const ROTATE_MS = 5_000;
 
 export interface ProcessDriverOptions {
   readonly name: string;
+  /** Its place among the servers of its model; default the first. */
+  readonly slot?: number;
   /** Null for a folder whose model is no longer configured: whatever runs there is ended. */
   readonly entry: ProcessModelConfig | null;
   /** Default: nothing. */
@@ -59,7 +61,7 @@ export class ProcessDriver implements ServerDriver {
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
-    this.#folder = modelFolder(options.dataDir, options.name);
+    this.#folder = modelFolder(options.dataDir, options.name, options.slot);
   }
 
   start(onExit: ExitListener): Promise<Launched> {

@@ -53,6 +53,7 @@ export async function openManaged(
   const metrics = createSidecarMetrics(tasks.store);
   const models = openModels({ tasks, metrics, mlflow: null, registry, http, clock, logger, config: () => config });
   await models.catalogue.start();
+  models.catalogue.managed.rollouts.start();
   return {
     ...models,
     store: tasks.models,
@@ -100,6 +101,7 @@ export function onDemand(name: string, change: Partial<OnDemandCreate> = {}): On
     idle_ttl: null,
     description: null,
     deploy: null,
+    follow: null,
     replace_enabled: true,
     inherit_config: true,
     ...change,

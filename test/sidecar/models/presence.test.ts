@@ -48,6 +48,7 @@ function rig(t: Test) {
       proxy,
       sequence,
       inFlight: {},
+      servers: {},
       used: [],
       isLeaving: false,
       ...more,
@@ -112,7 +113,16 @@ t.test("a report that comes late does not undo a newer one", async (t) => {
   const { leases, presence } = rig(t);
   presence.connect("one");
   const report = (sequence: number, inFlight: Record<string, number>) =>
-    presence.report({ ...presence.table, localUrl: "", proxy: "one", sequence, inFlight, used: [], isLeaving: false });
+    presence.report({
+      ...presence.table,
+      localUrl: "",
+      proxy: "one",
+      sequence,
+      inFlight,
+      servers: {},
+      used: [],
+      isLeaving: false,
+    });
   report(2, { m: 1 });
   report(1, {});
   t.equal(leases.count("m"), 1);

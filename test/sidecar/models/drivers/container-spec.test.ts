@@ -1,11 +1,7 @@
 import t from "tap";
 import type { ConfigInput } from "../../../../config/schema.js";
 import type { DeploySpec } from "../../../../core/contract/model-management.js";
-import {
-  type ContainerSpec,
-  containerNameOf,
-  containerSpec,
-} from "../../../../sidecar/models/drivers/container-spec.js";
+import { type ContainerSpec, containerSpec } from "../../../../sidecar/models/drivers/container-spec.js";
 import { formatMemory } from "../../../../sidecar/models/drivers/limits.js";
 import type { ManagedModel } from "../../../../sidecar/models/managed-model.js";
 import { configOf } from "../support.js";
@@ -226,11 +222,6 @@ t.test("whatever a request brought stands in one argument, one variable and one 
     t.equal(spec.Image, plain.Image);
     t.strictSame(spec.HostConfig, plain.HostConfig);
   }
-});
-
-t.test("a container is named like its model; one character is too short for Docker", async (t) => {
-  t.equal(containerNameOf("ab"), "ab");
-  t.equal(containerNameOf("a"), "model-a");
 });
 
 t.test("amounts of memory are told in the larger unit that fits", async (t) => {
