@@ -44,7 +44,7 @@ module.exports = {
       name: "cli-enters-programs-by-their-main",
       severity: "error",
       from: { path: "^cli/" },
-      to: { path: "^(proxy|sidecar)/", pathNot: "^(proxy/main|sidecar/main|sidecar/registry/main)\\.ts$" },
+      to: { path: "^(proxy|sidecar)/", pathNot: "^(proxy/main|sidecar/main|sidecar/registry/(main|offline|verify))\\.ts$" },
     },
     {
       name: "the-example-is-a-stranger",
@@ -81,7 +81,7 @@ module.exports = {
     only("fastify", ["sidecar/api/", "sidecar/app\\.ts"]),
     only("pino", ["core/runtime/logger\\.ts"]),
     only("prom-client", ["core/runtime/metrics\\.ts"]),
-    only("yaml", ["config/yaml\\.ts"]),
+    only("yaml", ["config/yaml\\.ts", "sidecar/registry/cogment-info\\.ts"]),
     only("zod", ["config/", "sidecar/api/", "sidecar/models/drivers/process-record\\.ts"]),
     only("lru-cache", [
       "sidecar/tasks/verified-files\\.ts",
@@ -90,7 +90,11 @@ module.exports = {
     ]),
     only("commander", ["cli/"]),
     only("cli-progress", ["cli/"]),
-    only("@grpc/(grpc-js|proto-loader|reflection)", ["sidecar/registry/grpc\\.ts", "sidecar/registry/directory\\.ts"]),
+    only("@grpc/(grpc-js|proto-loader|reflection)", [
+      "sidecar/registry/grpc\\.ts",
+      "sidecar/registry/grpc/",
+      "sidecar/registry/directory\\.ts",
+    ]),
   ],
   options: {
     doNotFollow: { path: "node_modules" },

@@ -37,7 +37,10 @@ export const MAX_USER_DATA_BYTES = 256 * 1024;
 /** `latest` is no alias: it always means the newest version. */
 export const ALIAS_NAME = /^(?!latest$)[A-Za-z][A-Za-z0-9_.-]{0,127}$/;
 
-/** @throws REGISTRY_ID_INVALID for an id that could not safely name a file, or that nobody could read */
+/**
+ * @throws REGISTRY_ID_INVALID for an id that could not safely name a file, or that nobody could read: U+FFFD is what became of bytes
+ *   that were no UTF-8
+ */
 export function checkModelId(modelId: string): void {
   const isUsable =
     modelId !== "" &&
@@ -46,7 +49,7 @@ export function checkModelId(modelId: string): void {
     modelId === Buffer.from(modelId).toString() &&
     Buffer.byteLength(modelId) <= MAX_MODEL_ID_BYTES &&
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-    !/[/\\\u0000-\u001f\u007f]/.test(modelId);
+    !/[/\\\u0000-\u001f\u007f\ufffd\p{Surrogate}]/u.test(modelId);
   if (!isUsable) throw new SluiceError("REGISTRY_ID_INVALID", `${shownId(modelId)} cannot be a model's id`);
 }
 
