@@ -38,6 +38,8 @@ export function commitArchived(
     }
     const info = infoOf(parts, complete, archivedNumber(parts, complete));
     const { versionNumber } = info;
+    // Newer ones may be there before an imported one. Asked now: once it is durable nothing may fail.
+    const newest = Math.max(versionNumber, newestNumber(parts, complete));
     const place = placeOf(instance, header.modelId, versionNumber);
     failpoint("registry.version.before_keep");
     await incoming.keep(place);
@@ -45,7 +47,7 @@ export function commitArchived(
     const insert = givenNumber === undefined ? store.insertVersion : store.importVersion;
     await insertKept(parts, { place, version: { ...info, instance, uploadId }, insert });
     failpoint("registry.version.after_commit");
-    transients.setNewest(instance, givenNumber === undefined ? versionNumber : newestNumber(parts, complete));
+    transients.setNewest(instance, newest);
     changes.tell({ type: "version-created", info });
     return info;
   });
@@ -89,7 +91,6 @@ function archivedNumber(parts: RegistryParts, complete: CompleteVersion): number
   return givenNumber;
 }
 
-/** Newer ones may have been there before an imported one. */
 function newestNumber(parts: RegistryParts, complete: CompleteVersion): number {
   const newest = [parts.store.newest(aliveModel(parts, complete)), parts.infos.newest(complete.instance)];
   return Math.max(...newest.map((info) => info?.versionNumber ?? 0));

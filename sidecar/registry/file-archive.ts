@@ -54,6 +54,7 @@ export class FileArchive implements Archive {
   readonly #verified: VerifiedFiles;
   readonly #incoming = new Set<IncomingFile>();
   readonly #streams = new Set<FileStream>();
+  readonly #durableFolders = new Set<string>();
 
   constructor(root: string, threads: ByteThreads) {
     this.#root = root;
@@ -128,7 +129,9 @@ export class FileArchive implements Archive {
 
   async removeFolder(folder: string): Promise<void> {
     failpoint("archive.before_remove_folder");
-    await onDisk(removeVersions(join(this.#root, checkedName(folder))));
+    const path = join(this.#root, checkedName(folder));
+    this.#durableFolders.delete(path);
+    await onDisk(removeVersions(path));
   }
 
   async sweep(names: { isPlace(place: ArchivePlace): boolean; isIncoming(id: string): boolean }): Promise<number> {
@@ -159,6 +162,7 @@ export class FileArchive implements Archive {
       handle,
       bytes: new IncomingBytes(task),
       heldBytes,
+      durableFolders: this.#durableFolders,
       onClosed: () => this.#incoming.delete(incoming),
     });
     this.#incoming.add(incoming);
