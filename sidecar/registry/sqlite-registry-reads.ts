@@ -81,8 +81,7 @@ function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "
       return record === undefined ? null : storedModel(record);
     },
     modelIdOf: (instance) => byInstance.get(instance)?.model_id ?? null,
-    models: ({ skip, limit, after = "" }) =>
-      page.all(after, limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
+    models: ({ skip, limit, after = "" }) => page.all(after, limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
   };
 }
 
