@@ -11,6 +11,8 @@ import {
 } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { socketPathOf } from "../config/load.js";
+import type { Config } from "../config/schema.js";
 import { sleep } from "../core/runtime/clock.js";
 import { CliError, EXIT } from "./exit.js";
 
@@ -112,6 +114,16 @@ export class DataLock {
   }
 }
 
+/**
+ * Locks the registry's archive too where it lies outside of the data folder: two registries would sweep each other's files away.
+ * @param folder that is locked already
+ * @throws CliError naming who holds it
+ */
+export async function lockArchive(config: Config, folder: string): Promise<DataLock[]> {
+  const { archive_dir: archive } = config.registry;
+  return archive === null || archive === folder ? [] : [await DataLock.take(archive, socketPathOf(config))];
+}
+
 /** @throws CliError when the folder cannot be made or written to */
 function makeFolder(dataDir: string): void {
   try {
@@ -124,6 +136,12 @@ function makeFolder(dataDir: string): void {
       hint: "Give this user the right to write there, or choose another folder with --data-dir.",
     });
   }
+}
+
+/** True while somebody serves from the folder. */
+export async function isHeld(dataDir: string, socketPath: string): Promise<boolean> {
+  const owner = readLock(dataDir);
+  return (owner !== null && isAlive(owner)) || (await answers(socketPath));
 }
 
 /** Who holds the folder now, or null. */

@@ -3,6 +3,7 @@
  */
 import { join, resolve } from "node:path";
 import { cmgFileOf, readCmgFile, readCmgVariables, readDockerHost } from "./cmg.js";
+import { readCogmentVariables } from "./cogment.js";
 import { findInconsistencies } from "./consistency.js";
 import { type Environment, layerOfText, mergeVariables, readEnvironment, type Variables } from "./environment.js";
 import { ConfigError, type ConfigFault, faultAt, type Origin } from "./faults.js";
@@ -12,6 +13,7 @@ import { settingsWithoutEffect } from "./later.js";
 import { joinLayers, type Layer, layerOf, type Merged, merge, NO_LAYER, type Path } from "./layers.js";
 import { isLoopback } from "./loopback.js";
 import { resolvePaths, socketFaults } from "./paths.js";
+import { registryHostOf } from "./registry-places.js";
 import { type Config, configSchema } from "./schema.js";
 import { SETTINGS } from "./settings.js";
 import { type ParsedText, parseText } from "./yaml.js";
@@ -19,6 +21,7 @@ import { type ParsedText, parseText } from "./yaml.js";
 export { needsRestart } from "./changes.js";
 export { ConfigError, type ConfigFault, formatFault } from "./faults.js";
 export { socketPathOf } from "./paths.js";
+export { archiveDirOf, registryHostOf } from "./registry-places.js";
 
 export interface LoadOptions {
   /** `--config`. Without it `SLUICE_CONFIG`, then the `config/sluice.yaml` of the package. */
@@ -88,6 +91,7 @@ export function readSources(options: LoadOptions): Sources {
     cmg.layer,
     file.layer,
     readCmgVariables(variables),
+    readCogmentVariables(variables),
     readEnvironment(variables),
     readFlags(options.flags ?? {}),
   ];
@@ -162,13 +166,16 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
   "proxy.port": "--port",
   "proxy.host": "--host",
 };
+/** Those of `sluice registry serve` are named like the keys. */
+const flagName = (dotted: string) =>
+  FLAG_NAMES[dotted] ?? (/^registry\.\w+$/.test(dotted) ? `--${dotted.slice("registry.".length)}` : `flag ${dotted}`);
 const BY_PATH = new Map(SETTINGS.map((setting) => [setting.path.join("."), setting]));
 
 function readFlags(flags: Readonly<Record<string, unknown>>): Layer {
   const layers = Object.entries(flags).map(([flag, value]) => {
     if (value === undefined) return NO_LAYER;
     const dotted = Object.hasOwn(FLAG_PATHS, flag) ? FLAG_PATHS[flag]! : flag;
-    const origin: Origin = { source: "flag", where: FLAG_NAMES[dotted] ?? `flag ${dotted}` };
+    const origin: Origin = { source: "flag", where: flagName(dotted) };
     const setting = BY_PATH.get(dotted);
     if (setting !== undefined && typeof value === "string") return layerOfText(setting, value, origin);
     return layerOf(value, () => origin, dotted.split("."));
@@ -181,13 +188,25 @@ function warningsOfLater({ raw }: Merged): string[] {
   return paths.length === 0 ? [] : [`no effect before a later version: ${paths.join(", ")}`];
 }
 
+/** What gRPC clients take in one message by default, less the few bytes around a chunk. */
+const DEFAULT_CLIENT_BYTES = 4 * 2 ** 20 - 16;
+
 function warningsOf(config: Config): string[] {
-  const { proxy, callbacks } = config;
+  const { proxy, callbacks, registry } = config;
+  const registryHost = registryHostOf(registry);
   const isAsked = callbacks.url !== null || (callbacks.allow ?? []).length > 0;
   return [
     ...(isLoopback(proxy.host)
       ? []
       : [`proxy.host is ${proxy.host}: whoever reaches this machine can use Sluice, there are no API keys yet`]),
+    ...(isLoopback(registryHost)
+      ? []
+      : [
+          `registry.host is ${registryHost}: whoever reaches this machine can use the registry, there are no API keys yet`,
+        ]),
+    ...(registry.sent_version_chunk_size > DEFAULT_CLIENT_BYTES
+      ? ["registry.sent_version_chunk_size is above 4 MiB: clients refuse such messages unless told otherwise"]
+      : []),
     ...(isAsked && callbacks.secret === null
       ? ["callbacks.secret is not set: a receiver cannot tell Sluice's callbacks from anybody else's"]
       : []),

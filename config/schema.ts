@@ -12,7 +12,7 @@ import { cms, labels, models, tracking } from "./sections/models.js";
 import { redis } from "./sections/redis.js";
 import { registry } from "./sections/registry.js";
 import { callbacks, results } from "./sections/upkeep.js";
-import { LATER, optionalText, text } from "./sections/values.js";
+import { optionalText, text } from "./sections/values.js";
 import { ripper, scheduler, tasks } from "./sections/work.js";
 
 const settings = z.strictObject({
@@ -31,7 +31,7 @@ const settings = z.strictObject({
   callbacks: callbacks.prefault({}).describe("Webhooks: who is told of a task's end"),
   ripper: ripper.prefault({}).describe("Removing models that are past their time"),
   models: models.prefault({}).describe("Model servers in general, and how they are deployed"),
-  registry: registry.prefault({}).describe("The model registry").meta(LATER),
+  registry: registry.prefault({}).describe("The model registry"),
   tracking: tracking.nullable().default(null).describe("MLflow as Sluice sees it; null: cms.tracking"),
   redis: redis.prefault({}).describe("Redis, for more than one sidecar"),
   log: z

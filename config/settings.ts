@@ -85,6 +85,11 @@ export const RELOADABLE: readonly string[] = [
   "results.cache.max_age",
   "callbacks.url",
   "callbacks.secret",
+  "registry.cache_max_items",
+  "registry.cache_max_bytes",
+  "registry.sent_version_chunk_size",
+  "registry.max_version_size",
+  "registry.log_level",
   "log.level",
 ];
 

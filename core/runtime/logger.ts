@@ -1,5 +1,5 @@
 /**
- * JSON lines on stdout, one logger per process, scoped children. The only importer of pino.
+ * JSON lines on stdout, one logger per process (the registry may have one of its own), scoped children. The only importer of pino.
  *
  * Never hand it a header block, a body, a URL with its query or an error whose text came from outside: note text, tokens and keys
  * stay out of logs (promise 9). Keys are those of {@link LogFields}.
@@ -49,8 +49,10 @@ export interface LoggerOptions {
   readonly level: LogLevel;
   /** `json` for machines, `text` for a person at a terminal. */
   readonly format: "json" | "text";
-  /** Which process speaks: `serve`, `proxy`, `sidecar`. */
+  /** Which process speaks: `serve`, `proxy`, `sidecar`, `registry`. */
   readonly process: string;
+  /** Takes each line, its line break included. Default: standard output. */
+  readonly write?: (line: string) => void;
 }
 
 export function createLogger(options: LoggerOptions): Logger {
@@ -61,9 +63,10 @@ export function createLogger(options: LoggerOptions): Logger {
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: describeError },
   };
-  return wrap(
-    options.format === "json" ? pino(base) : pino(base, { write: (line) => void process.stdout.write(asText(line)) }),
-  );
+  if (options.format === "json" && options.write === undefined) return wrap(pino(base));
+  const write = options.write ?? ((line: string) => void process.stdout.write(line));
+  const shown = options.format === "json" ? write : (line: string) => write(asText(line, options.write === undefined));
+  return wrap(pino(base, { write: shown }));
 }
 
 /** An error without its own text where that could carry a caller's data: code, class and our message of the chain. */
@@ -89,9 +92,9 @@ const COLOURS: Record<string, string> = {
   debug: "\u001b[2m",
 };
 
-function asText(line: string): string {
+function asText(line: string, isOnStdout: boolean): string {
   const { level, time, process: who, scope, pid: _pid, msg, ...rest } = JSON.parse(line) as Record<string, unknown>;
-  const colour = process.stdout.isTTY ? (COLOURS[String(level)] ?? "") : "";
+  const colour = isOnStdout && process.stdout.isTTY ? (COLOURS[String(level)] ?? "") : "";
   const fields = Object.entries(rest).map(
     ([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`,
   );

@@ -9,8 +9,9 @@ import {
   type VersionReference,
 } from "../../core/contract/registry.js";
 import { Aliases } from "./aliases.js";
-import { commitArchived, commitTransient } from "./commit-version.js";
+import { type CompleteVersion, commitArchived, commitTransient } from "./commit-version.js";
 import { Deletion } from "./deletion.js";
+import type { ImportHeader } from "./importer.js";
 import { placeOf } from "./places.js";
 import type {
   DataOptions,
@@ -23,7 +24,7 @@ import type {
 } from "./registry.js";
 import { type RegistryParts, settled } from "./registry-parts.js";
 import { VersionReads } from "./version-reads.js";
-import { checkHeader, checkRange, checkUserData, versionUnknown } from "./version-rules.js";
+import { checkHeader, checkRange, checkUserData, numberUsed, versionUnknown } from "./version-rules.js";
 import { VersionUpload, type VersionUploadOptions } from "./version-upload.js";
 
 export class LocalRegistry implements Registry {
@@ -34,13 +35,23 @@ export class LocalRegistry implements Registry {
   readonly #uploads = new Set<Upload>();
   #uses: () => readonly VersionUse[] = () => [];
   #closing: Promise<void> | undefined;
+  #downloads = 0;
+  #evictions = 0;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
     this.#reads = new VersionReads(parts);
     this.#aliases = new Aliases(parts, this.#reads);
     this.#deletion = new Deletion({ parts, reads: this.#reads, uses: () => this.#uses() });
-    parts.transients.onEvicted(({ instance, versionNumber }) => parts.infos.remove(instance, versionNumber));
+    parts.transients.onEvicted(({ instance, versionNumber }) => {
+      parts.infos.remove(instance, versionNumber);
+      this.#evictions += 1;
+    });
+  }
+
+  /** Since it was opened. */
+  get counts(): { readonly downloads: number; readonly evictions: number } {
+    return { downloads: this.#downloads, evictions: this.#evictions };
   }
 
   async putModel(model: RegistryModel): Promise<void> {
@@ -69,16 +80,27 @@ export class LocalRegistry implements Registry {
     return this.#parts.store.models(page);
   }
 
-  async create(header: VersionHeader): Promise<Upload> {
+  create(header: VersionHeader): Promise<Upload> {
+    return this.#create(header);
+  }
+
+  /** As {@link Importer.create}. */
+  import({ versionNumber, ...header }: ImportHeader): Promise<Upload> {
+    return this.#create({ ...header, archived: true }, versionNumber);
+  }
+
+  async #create(header: VersionHeader, givenNumber?: number): Promise<Upload> {
     this.#refuseClosed();
-    const { settings, places } = this.#parts;
-    const { instance } = this.#reads.model(header.modelId);
+    const { settings, places, store } = this.#parts;
+    const model = this.#reads.model(header.modelId);
     checkHeader(header, settings().maxVersionBytes);
+    // Said before a byte has come; what counts is said at the commit.
+    if (givenNumber !== undefined && !store.isNumberOpen(model, givenNumber)) throw numberUsed(givenNumber);
     const giveBack = places.take();
     try {
       const upload: Upload = new VersionUpload({
         header,
-        ...(await this.#sink(instance, header)),
+        ...(await this.#sink({ instance: model.instance, header, uploadId: null }, givenNumber)),
         onEnd: () => {
           giveBack();
           this.#uploads.delete(upload);
@@ -121,6 +143,7 @@ export class LocalRegistry implements Registry {
       ? await archive.open(placeOf(model.instance, modelId, versionNumber), sealOf(info), options)
       : await transients.open({ instance: model.instance, versionNumber }, options);
     if (file === null) throw versionUnknown(modelId, number);
+    this.#downloads += 1;
     return { info, stream: file.stream };
   }
 
@@ -179,17 +202,22 @@ export class LocalRegistry implements Registry {
     await this.#parts.removals.run();
   }
 
-  async #sink(instance: number, header: VersionHeader): Promise<Pick<VersionUploadOptions, "sink" | "complete">> {
+  async #sink(
+    upload: Omit<CompleteVersion, "seal">,
+    givenNumber: number | undefined,
+  ): Promise<Pick<VersionUploadOptions, "sink" | "complete">> {
     const parts = this.#parts;
+    const { header } = upload;
     if (header.archived) {
+      const given = givenNumber === undefined ? {} : { givenNumber };
       const sink = await parts.archive.receive();
       return {
         sink,
-        complete: (seal) => commitArchived(parts, { instance, header, seal, uploadId: null }, sink),
+        complete: (seal) => commitArchived(parts, { ...upload, ...given, seal }, sink),
       };
     }
     const sink = await parts.transients.receive(header.dataBytes);
-    return { sink, complete: (seal) => commitTransient(parts, { instance, header, seal, uploadId: null }, sink) };
+    return { sink, complete: (seal) => commitTransient(parts, { ...upload, seal }, sink) };
   }
 
   #refuseClosed(): void {

@@ -9,6 +9,7 @@ import { Writer } from "../db/writer.js";
 import { surveyArchive } from "./archive-survey.js";
 import { Changes } from "./changes.js";
 import { openArchive } from "./file-archive.js";
+import type { Importer } from "./importer.js";
 import { KeyedLocks } from "./keyed-locks.js";
 import { LocalRegistry } from "./local-registry.js";
 import { folderOf, instanceOf, numberOf } from "./places.js";
@@ -40,7 +41,11 @@ export interface OpenRegistryOptions {
 
 export interface OpenRegistry {
   readonly registry: Registry;
+  /** For versions that have their number already. */
+  readonly importer: Importer;
   readonly uploads: Uploads;
+  /** What there is, and what has happened since it was opened. Answers at once, whatever there is. */
+  readonly totals: () => RegistryTotals;
   /** Ends what is under way; what can go on after a restart is kept. Idempotent. */
   close(): Promise<void>;
 }
@@ -84,6 +89,23 @@ export async function openRegistry(options: OpenRegistryOptions): Promise<OpenRe
   }
 }
 
+export interface RegistryTotals {
+  readonly models: number;
+  readonly archived: VersionTotals;
+  readonly transient: VersionTotals;
+  /** Under way, those in pieces while a piece comes. */
+  readonly uploads: number;
+  /** Begun since the opening. */
+  readonly downloads: number;
+  /** Transient versions evicted since the opening. */
+  readonly evictions: number;
+}
+
+export interface VersionTotals {
+  readonly versions: number;
+  readonly bytes: number;
+}
+
 /** The database in this program's shape. */
 async function bringUp({ databaseFile, archiveDir }: OpenRegistryOptions, log: Logger): Promise<void> {
   const database = openForWriting(databaseFile);
@@ -103,7 +125,7 @@ async function bringUp({ databaseFile, archiveDir }: OpenRegistryOptions, log: L
 async function openStore({ databaseFile, onDeath }: OpenRegistryOptions): Promise<RegistryStore> {
   const writer = await Writer.open({
     file: databaseFile,
-    modules: [REGISTRY_WRITES],
+    modules: REGISTRY_WRITES,
     ...(onDeath === undefined ? {} : { onDeath }),
   });
   try {
@@ -177,7 +199,14 @@ async function composed(parts: RegistryParts): Promise<OpenRegistry> {
   };
   return {
     registry,
+    importer: { create: (header) => registry.import(header) },
     uploads,
+    totals: () => ({
+      ...parts.store.totals(),
+      transient: parts.infos.totals,
+      uploads: parts.places.taken,
+      ...registry.counts,
+    }),
     close() {
       closing ??= close();
       return closing;

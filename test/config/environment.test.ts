@@ -50,7 +50,7 @@ t.test("each kind of setting is read from its text", async (t) => {
   t.same(config.cms.volumes, { v: "/p" }, "a map is replaced as a whole");
   t.equal(config.redis.url, null, "the word null stands for no value");
   t.equal(config.cms.gelf_input_uri, "", "set but empty is the empty text");
-  t.equal(config.registry.log_level, "5");
+  t.equal(config.registry.log_level, "trace");
   t.same(config.models.deployment.process?.command, ["run", "{port}"]);
 });
 
