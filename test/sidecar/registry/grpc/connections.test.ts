@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:http";
-import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import t from "tap";
 import { bytes } from "../../../helpers/protobuf.js";
+import { framed, openCall, openSession } from "../../../helpers/raw-registry.js";
 import { connectRegistry } from "../../../helpers/registry-client.js";
 import { serveApart } from "./serve-apart.js";
 
@@ -84,18 +84,11 @@ t.test("floods of streams that are reset at once do no harm", async (t) => {
   await client.createModel("foo");
   const { memoryBytes: before } = await state();
   for (let round = 0; round < 4; round++) {
-    const session = connectHttp2(`http://127.0.0.1:${port}`);
-    session.on("error", () => {});
+    const session = openSession(t, port);
     await once(session, "connect");
     for (let i = 0; i < 2_000 && !session.closed && !session.destroyed; i++) {
-      const stream = session.request({
-        ":method": "POST",
-        ":path": `/cogmentAPI.ModelRegistrySP/${i % 2 === 0 ? "VersionUpdate" : "CreateVersion"}`,
-        "content-type": "application/grpc",
-        te: "trailers",
-      });
-      stream.on("error", () => {});
-      stream.write(Buffer.concat([Buffer.from([0, 0, 0, 0, 5]), bytes(1, "foo")]));
+      const stream = openCall(session, i % 2 === 0 ? "VersionUpdate" : "CreateVersion");
+      stream.write(framed(bytes(1, "foo")));
       stream.close(8);
       if (i % 100 === 0) await new Promise(setImmediate);
     }

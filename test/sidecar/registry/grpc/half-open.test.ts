@@ -1,9 +1,10 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { bytes, fixed64 } from "../../../helpers/protobuf.js";
+import { framed, openCall, openSession, statusOf } from "../../../helpers/raw-registry.js";
 import { serveApart } from "./serve-apart.js";
 
 const SOON = { keepaliveMs: 200, keepaliveTimeoutMs: 300 };
@@ -65,39 +66,11 @@ t.test("one upload too many is refused, the others go on", async (t) => {
 });
 
 t.test("a slow upload whose bytes trickle in stays", async (t) => {
-  const { client, port } = await serveApart(t, { idleMs: 250 });
+  const { client, port } = await serveApart(t, { idleMs: 500 });
   await client.createModel("foo");
   const message = Buffer.alloc(40_000, 1);
-  const session = connectHttp2(`http://127.0.0.1:${port}`);
-  t.teardown(() => session.destroy());
-  const stream = session.request({
-    ":method": "POST",
-    ":path": "/cogmentAPI.ModelRegistrySP/Status",
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-  stream.end();
-  stream.resume();
-  await once(stream, "close");
-  const { bytes, fixed64 } = await import("../../../helpers/protobuf.js");
-  const upload = session.request({
-    ":method": "POST",
-    ":path": "/cogmentAPI.ModelRegistrySP/CreateVersion",
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-  const framed = (content: Buffer) => {
-    const head = Buffer.alloc(5);
-    head.writeUInt32BE(content.length, 1);
-    return Buffer.concat([head, content]);
-  };
-  const status = new Promise<string>((resolve) => {
-    const note = (fields: Record<string, unknown>) => {
-      if (fields["grpc-status"] !== undefined) resolve(String(fields["grpc-status"]));
-    };
-    upload.on("response", note);
-    upload.on("trailers", note);
-  });
+  const upload = openCall(openSession(t, port), "CreateVersion");
+  const status = statusOf(upload);
   upload.resume();
   upload.write(framed(bytes(1, bytes(1, bytes(1, "foo"), fixed64(6, BigInt(message.length))))));
   const body = framed(bytes(2, bytes(1, message)));
