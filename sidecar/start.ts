@@ -84,12 +84,12 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
     clock,
     onDeath,
   });
-  releasers.push("registry", () =>
-    opening.then(
-      (registry) => registry.close(),
-      () => undefined,
-    ),
+  const undoing = opening.then(
+    (registry) => () => registry.close(),
+    // Told below, where it is waited for.
+    () => async () => {},
   );
+  releasers.push("registry", async () => (await undoing)());
 
   const tasks = await openTasks({
     dataDir,
