@@ -24,6 +24,7 @@ export const ERRORS = {
   },
   NOT_FOUND: { status: 404 },
   METHOD_NOT_ALLOWED: { status: 405 },
+  LENGTH_REQUIRED: { status: 411, hint: "Send Content-Length, or the size in Upload-Length." },
   BODY_TIMEOUT: { status: 408, hint: "The request body stopped arriving; send it again." },
   BODY_CUT_SHORT: { status: 400, hint: "The connection ended before the whole body had arrived; nothing was stored." },
   BODY_TOO_LARGE: { status: 413, hint: "Split the request, or raise proxy.max_body_size." },

@@ -75,7 +75,7 @@ export class LocalRegistry implements Registry {
     return found === null ? null : { modelId: found.modelId, userData: found.userData };
   }
 
-  models(page: { readonly skip: number; readonly limit: number }): RegistryModel[] {
+  models(page: { readonly skip: number; readonly limit: number; readonly after?: string }): RegistryModel[] {
     return this.#parts.store.models(page);
   }
 

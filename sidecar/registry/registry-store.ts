@@ -54,8 +54,8 @@ export interface RegistryReads {
   totals(): StoredTotals;
   model(modelId: string): StoredModel | null;
   modelIdOf(instance: number): string | null;
-  /** In byte order of their ids. @param limit 0: all */
-  models(page: { readonly skip: number; readonly limit: number }): RegistryModel[];
+  /** In byte order of their ids; those beyond `after`, where it is given. @param limit 0: all */
+  models(page: { readonly skip: number; readonly limit: number; readonly after?: string }): RegistryModel[];
   version(model: StoredModel, number: number): VersionInfo | null;
   newest(model: StoredModel): VersionInfo | null;
   /** Ascending from a number on. @param limit 0: all */

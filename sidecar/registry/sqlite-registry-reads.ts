@@ -56,7 +56,7 @@ function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "
   const byInstance: Statement<{ model_id: string }> = db.prepare("SELECT model_id FROM models WHERE instance = ?");
   // Skips in the index of ids alone: rows can be big.
   const page: Statement<ModelRecord> = db.prepare(
-    `SELECT models.* FROM (SELECT instance AS listed, model_id AS id FROM models ORDER BY model_id LIMIT ? OFFSET ?)
+    `SELECT models.* FROM (SELECT instance AS listed, model_id AS id FROM models WHERE model_id > ? ORDER BY model_id LIMIT ? OFFSET ?)
      CROSS JOIN models ON instance = listed ORDER BY id`,
   );
   return {
@@ -65,7 +65,8 @@ function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "
       return record === undefined ? null : storedModel(record);
     },
     modelIdOf: (instance) => byInstance.get(instance)?.model_id ?? null,
-    models: ({ skip, limit }) => page.all(limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
+    models: ({ skip, limit, after = "" }) =>
+      page.all(after, limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
   };
 }
 
