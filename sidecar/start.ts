@@ -158,7 +158,12 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
       (each) => registerModelRoutes(each, { catalogue, http, management, knowledge }),
       (each) => registerDeploymentRoutes(each, management),
       (each) => registerOnDemandRoutes(each, management.onDemand),
-      (each) => registerRegistryRoutes(each, { registry: registry.registry, uploads: registry.uploads, idleMs: () => config.proxy.timeouts.body }),
+      (each) =>
+        registerRegistryRoutes(each, {
+          registry: registry.registry,
+          uploads: registry.uploads,
+          idleMs: () => config.proxy.timeouts.body,
+        }),
       (each) =>
         registerModelOperations(each, {
           catalogue,
