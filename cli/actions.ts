@@ -14,6 +14,10 @@ export const ACTIONS: Actions = {
     const { sidecar } = await import("./sidecar.js");
     await sidecar(flags);
   },
+  async serveRegistry(flags) {
+    const { serveRegistry } = await import("./registry-serve.js");
+    process.exitCode = await serveRegistry(flags);
+  },
   async listModels(flags) {
     const { listModels } = await import("./models.js");
     await listModels(flags);

@@ -1,5 +1,4 @@
 /** What `sluice proxy` and `sluice sidecar` share: the configuration from the supervisor when there is one, and a clear word when they cannot start. */
-import type { Config } from "../config/schema.js";
 import { type ConfigMessage, type FailedMessage, type HelloMessage, SUPERVISED_VARIABLE } from "./ipc.js";
 
 const GREETING_TIMEOUT_MS = 10_000;
@@ -19,13 +18,13 @@ export function ignoreTerminalSignals(signals: readonly NodeJS.Signals[]): void 
   }
 }
 
-/** Asks the supervisor for the configuration it began with. */
-export function configFromSupervisor(): Promise<Config> {
+/** Asks the supervisor what to begin with. */
+export function configFromSupervisor(): Promise<Omit<ConfigMessage, "type">> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("the supervisor sent no configuration")), GREETING_TIMEOUT_MS);
     process.once("message", (message: ConfigMessage) => {
       clearTimeout(timer);
-      resolve(message.config);
+      resolve(message);
     });
     const hello: HelloMessage = { type: "hello" };
     process.send?.(hello);

@@ -13,7 +13,14 @@ export interface HelloMessage {
 /** A child's answer to being started: it serves. A proxy names the address it listens on. */
 export interface ReadyMessage {
   readonly type: "ready";
-  readonly address?: string | { readonly host: string; readonly port: number };
+  readonly address?: string | Place;
+  /** The sidecar's: where its model registry listens. */
+  readonly registry?: Place;
+}
+
+export interface Place {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** A proxy has the sidecar's route table: it knows every model. */
@@ -35,10 +42,13 @@ export interface FailedMessage {
   readonly message: string;
 }
 
-/** The answer to a {@link HelloMessage}: the configuration the supervisor began with. */
+/** The answer to a {@link HelloMessage}. */
 export interface ConfigMessage {
   readonly type: "config";
+  /** The one the supervisor began with. */
   readonly config: Config;
+  /** The free port that the sidecar before this one took for the registry; null: there was none. */
+  readonly registryPort: number | null;
 }
 
 /** A proxy asks for everybody's metrics; the answer carries its id. */

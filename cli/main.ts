@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command `sluice`. */
-import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
+import { programVersion } from "../config/files.js";
 import { ConfigError } from "../config/load.js";
 import { ACTIONS } from "./actions.js";
 import { CliError, EXIT, type ExitCode } from "./exit.js";
@@ -28,13 +28,8 @@ function complain(text: string): void {
   process.stderr.write(`sluice: ${text}\n`);
 }
 
-function packageVersion(): string {
-  const path = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version;
-}
-
 try {
-  await createProgram(ACTIONS, packageVersion()).parseAsync();
+  await createProgram(ACTIONS, programVersion()).parseAsync();
 } catch (caught) {
   process.exitCode = explain(caught);
 }

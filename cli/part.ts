@@ -11,7 +11,7 @@ export interface PartOptions {
   /** Starts the process, with an IPC channel. */
   readonly start: () => ChildProcess;
   /** The answer to the child's hello. */
-  readonly greeting: ToChild;
+  readonly greeting: () => ToChild;
   /** A child that is not ready after this long is killed. */
   readonly startTimeoutMs: number;
   /** A child that gave signs of life and gives none for this long is killed, and with that started again. */
@@ -134,7 +134,7 @@ export class Part {
 
   #hear(child: ChildProcess, message: FromChild): void {
     if (child !== this.#child) return;
-    if (message.type === "hello") this.send(this.#options.greeting);
+    if (message.type === "hello") this.send(this.#options.greeting());
     else if (message.type === "failed") this.#saidWhy = message;
     else if (message.type === "beat") {
       if (!this.#isStopping) this.#watchdog.beat();

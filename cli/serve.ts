@@ -4,10 +4,10 @@ import { fileURLToPath } from "node:url";
 import { socketPathOf } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { createLogger, type Logger } from "../core/runtime/logger.js";
-import { DataLock } from "./data-lock.js";
+import { DataLock, lockArchive } from "./data-lock.js";
 import { CliError, EXIT, type ExitCode } from "./exit.js";
 import { flagsToArgs, type GlobalFlags, loadConfiguration } from "./global-flags.js";
-import { assertPortsFree, urlOf } from "./listening.js";
+import { addressOf, assertPortsFree, urlOf } from "./listening.js";
 import { type Status, Supervisor } from "./supervisor.js";
 import { welcome } from "./welcome.js";
 
@@ -32,11 +32,13 @@ export async function serve(flags: GlobalFlags, options: ServeOptions = {}): Pro
   // A reader of our output that goes away must not take the service with it.
   process.stdout.on("error", () => undefined);
   const lock = await DataLock.take(config.data_dir, socketPath);
+  const locks = [lock];
   try {
+    locks.push(...(await lockArchive(config, config.data_dir)));
     await assertPortsFree(config);
     return await supervise({ flags, options, config, logger, socketPath, lock });
   } finally {
-    lock.release();
+    for (const each of locks) each.release();
   }
 }
 
@@ -63,7 +65,8 @@ function supervise(serving: Serving): Promise<ExitCode> {
       onReady: (status) => {
         const url = urlOf(config.proxy.host, status.port);
         lock.nameUrl(url);
-        announce({ event: "ready", url, pid: process.pid, pids: pidsOf(status) });
+        const registry = status.registry === null ? null : addressOf(status.registry);
+        announce({ event: "ready", url, registry, pid: process.pid, pids: pidsOf(status) });
         void welcome(url, socketPath);
       },
       onRestarted: (which, status) => announce({ event: "restarted", which, pids: pidsOf(status) }),

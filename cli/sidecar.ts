@@ -20,7 +20,7 @@ export function sidecar(flags: GlobalFlags): Promise<void> {
       ignoreTerminalSignals(["SIGINT"]);
       process.once("disconnect", endOrphan);
     }
-    const { loaded, problem } = await load(flags);
+    const { loaded, problem, registryPort } = await load(flags);
     const logger = createLogger({ ...loaded.config.log, process: "sidecar" });
     if (problem !== undefined) {
       logger.error(
@@ -28,7 +28,7 @@ export function sidecar(flags: GlobalFlags): Promise<void> {
         "the configuration on disk is refused; starting with the one Sluice began with",
       );
     }
-    await runSidecar({ loaded, reload: loadOptionsOf(flags), logger });
+    await runSidecar({ loaded, reload: loadOptionsOf(flags), logger, registryPort });
     if (isSupervised()) {
       ignoreTerminalSignals(["SIGINT"]);
       beat();
@@ -52,17 +52,16 @@ function beat(): void {
 
 /** A restarted sidecar must not fail on an edit that a running one would have refused: it falls back to what the supervisor holds. */
 async function load(flags: GlobalFlags) {
-  const fallback = isSupervised() ? await configFromSupervisor() : undefined;
+  const told = isSupervised() ? await configFromSupervisor() : undefined;
+  const registryPort = told?.registryPort ?? null;
   try {
     const loaded = loadConfiguration(flags);
     // The supervisor has told the warnings already.
-    return { loaded: isSupervised() ? { ...loaded, warnings: [] } : loaded, problem: undefined };
+    return { loaded: isSupervised() ? { ...loaded, warnings: [] } : loaded, problem: undefined, registryPort };
   } catch (caught) {
-    if (!(caught instanceof ConfigError) || fallback === undefined) throw caught;
-    return {
-      loaded: { config: fallback, files: { sluice: null, cmg: null, dotenv: null }, warnings: [] },
-      problem: caught,
-    };
+    if (!(caught instanceof ConfigError) || told === undefined) throw caught;
+    const files = { sluice: null, cmg: null, dotenv: null };
+    return { loaded: { config: told.config, files, warnings: [] }, problem: caught, registryPort };
   }
 }
 

@@ -7,7 +7,7 @@ import cluster from "node:cluster";
 import type { Config } from "../config/schema.js";
 import type { Logger } from "../core/runtime/logger.js";
 import { MetricsGatherer } from "./gather-metrics.js";
-import { type FromChild, type ReadyMessage, SUPERVISED_VARIABLE } from "./ipc.js";
+import { type FromChild, type Place, type ReadyMessage, SUPERVISED_VARIABLE } from "./ipc.js";
 import { Part } from "./part.js";
 
 export interface SupervisorOptions {
@@ -33,6 +33,8 @@ export interface SupervisorOptions {
 export interface Status {
   /** Where the proxies listen; 0 before the first of them does. */
   readonly port: number;
+  /** Where the model registry listens; null before it does. */
+  readonly registry: Place | null;
   readonly sidecar: number | null;
   readonly proxies: readonly (number | null)[];
 }
@@ -61,6 +63,7 @@ export class Supervisor {
   #port: number;
   /** What the living proxies were told to listen on: 0 or the port. */
   #askedPort: number;
+  #registry: Place | null = null;
   readonly #following = new Set<Part>();
   #wasReady = false;
   #stopped: Promise<boolean> | undefined;
@@ -88,7 +91,8 @@ export class Supervisor {
   }
 
   get status(): Status {
-    return { port: this.#port, sidecar: this.#sidecar.pid, proxies: this.#proxies.map((proxy) => proxy.pid) };
+    const proxies = this.#proxies.map((proxy) => proxy.pid);
+    return { port: this.#port, registry: this.#registry, sidecar: this.#sidecar.pid, proxies };
   }
 
   /** Has the sidecar read its configuration again. */
@@ -123,7 +127,7 @@ export class Supervisor {
     const part: Part = new Part({
       name,
       start,
-      greeting: { type: "config", config },
+      greeting: () => ({ type: "config", config, registryPort: this.#registry?.port ?? null }),
       startTimeoutMs: startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS,
       silenceMs: silenceMs ?? DEFAULT_SILENCE_MS,
       logger,
@@ -155,6 +159,7 @@ export class Supervisor {
       this.#port = portOf(message.address);
       for (const proxy of this.#proxies.slice(1)) proxy.start();
     }
+    if (part === this.#sidecar) this.#registry = message.registry ?? null;
     this.#following.delete(part);
     if (this.#wasReady) {
       const which = part === this.#sidecar ? "sidecar" : "proxy";

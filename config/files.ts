@@ -11,6 +11,11 @@ const MAX_FILE_BYTES = 1024 * 1024;
 /** The folder of Sluice's own package.json; the same from the source tree and from `dist/`. */
 export const PACKAGE_ROOT: string = packageRoot(dirname(fileURLToPath(import.meta.url)));
 
+/** The version in Sluice's own package.json. */
+export function programVersion(): string {
+  return (JSON.parse(readFileSync(join(PACKAGE_ROOT, "package.json"), "utf8")) as { version: string }).version;
+}
+
 /** Read when neither `--config` nor `SLUICE_CONFIG` names another. */
 export const DEFAULT_CONFIG_FILE: string = join(PACKAGE_ROOT, "config", "sluice.yaml");
 

@@ -10,21 +10,21 @@ export interface SidecarProcessOptions {
   /** How the configuration is loaded again, on SIGHUP or when a file changes. */
   readonly reload: LoadOptions;
   readonly logger: Logger;
+  /** Where the registry listens when its port is 0: the one that was free last time. Null: any free one. */
+  readonly registryPort: number | null;
 }
 
 /** Over the drain's own bound, for closing what is left. */
 const BACKSTOP_MS = 10_000;
 
 /** Serves until SIGTERM or SIGINT; the process exits then. Tells the supervisor `{type:"ready"}` after the first round of checks. */
-export async function runSidecar({ loaded, reload, logger }: SidecarProcessOptions): Promise<void> {
+export async function runSidecar({ loaded, reload, logger, registryPort }: SidecarProcessOptions): Promise<void> {
   for (const warning of loaded.warnings) logger.warn({ event: "config_warning" }, warning);
-  const sidecar = await startSidecar(loaded, logger, (error) => {
-    logger.error(
-      { event: "store_died", err: error },
-      "the task store is gone; ending, so that a new process takes over",
-    );
+  const onDeath = (error: Error) => {
+    logger.error({ event: "store_died", err: error }, "a database is gone; ending, so that a new process takes over");
     process.exit(1);
-  });
+  };
+  const sidecar = await startSidecar(loaded, logger, onDeath, { registryPort });
 
   let current = loaded;
   const watch = watchConfig({
@@ -72,6 +72,6 @@ export async function runSidecar({ loaded, reload, logger }: SidecarProcessOptio
   process.on("SIGINT", end);
 
   await sidecar.firstRoundDone;
-  process.send?.({ type: "ready" });
+  process.send?.({ type: "ready", registry: sidecar.registry });
   logger.info({ event: "sidecar_ready" }, "the sidecar is ready");
 }

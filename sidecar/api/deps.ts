@@ -40,6 +40,8 @@ export interface AppDeps {
   readonly onConfigChange: (listener: () => void) => () => void;
   /** Parts beyond the store and its folders, by the name `/health` gives them. */
   readonly healthChecks?: Readonly<Record<string, HealthCheck>>;
+  /** What is others' to keep well: named by `/health`, but no reason to be unhealthy. */
+  readonly outsideChecks?: Readonly<Record<string, HealthCheck>>;
   readonly logger: Logger;
   readonly metrics: SidecarMetrics;
   readonly clock: Clock;

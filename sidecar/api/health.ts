@@ -15,6 +15,7 @@ export function registerHealthRoute(app: FastifyInstance, deps: AppDeps): void {
       ...deps.healthChecks,
     },
     clock.now,
+    deps.outsideChecks,
   );
   for (const path of bothForms("/health")) {
     app.get(path, async (_request, reply) => {

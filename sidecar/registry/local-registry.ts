@@ -35,13 +35,23 @@ export class LocalRegistry implements Registry {
   readonly #uploads = new Set<Upload>();
   #uses: () => readonly VersionUse[] = () => [];
   #closing: Promise<void> | undefined;
+  #downloads = 0;
+  #evictions = 0;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
     this.#reads = new VersionReads(parts);
     this.#aliases = new Aliases(parts, this.#reads);
     this.#deletion = new Deletion({ parts, reads: this.#reads, uses: () => this.#uses() });
-    parts.transients.onEvicted(({ instance, versionNumber }) => parts.infos.remove(instance, versionNumber));
+    parts.transients.onEvicted(({ instance, versionNumber }) => {
+      parts.infos.remove(instance, versionNumber);
+      this.#evictions += 1;
+    });
+  }
+
+  /** Since it was opened. */
+  get counts(): { readonly downloads: number; readonly evictions: number } {
+    return { downloads: this.#downloads, evictions: this.#evictions };
   }
 
   async putModel(model: RegistryModel): Promise<void> {
@@ -133,6 +143,7 @@ export class LocalRegistry implements Registry {
       ? await archive.open(placeOf(model.instance, modelId, versionNumber), sealOf(info), options)
       : await transients.open({ instance: model.instance, versionNumber }, options);
     if (file === null) throw versionUnknown(modelId, number);
+    this.#downloads += 1;
     return { info, stream: file.stream };
   }
 

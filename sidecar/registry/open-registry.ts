@@ -44,6 +44,8 @@ export interface OpenRegistry {
   /** For versions that have their number already. */
   readonly importer: Importer;
   readonly uploads: Uploads;
+  /** What there is, and what has happened since it was opened. Answers at once, whatever there is. */
+  readonly totals: () => RegistryTotals;
   /** Ends what is under way; what can go on after a restart is kept. Idempotent. */
   close(): Promise<void>;
 }
@@ -85,6 +87,23 @@ export async function openRegistry(options: OpenRegistryOptions): Promise<OpenRe
     await archive.close();
     throw caught;
   }
+}
+
+export interface RegistryTotals {
+  readonly models: number;
+  readonly archived: VersionTotals;
+  readonly transient: VersionTotals;
+  /** Under way, those in pieces while a piece comes. */
+  readonly uploads: number;
+  /** Begun since the opening. */
+  readonly downloads: number;
+  /** Transient versions evicted since the opening. */
+  readonly evictions: number;
+}
+
+export interface VersionTotals {
+  readonly versions: number;
+  readonly bytes: number;
 }
 
 /** The database in this program's shape. */
@@ -182,6 +201,12 @@ async function composed(parts: RegistryParts): Promise<OpenRegistry> {
     registry,
     importer: { create: (header) => registry.import(header) },
     uploads,
+    totals: () => ({
+      ...parts.store.totals(),
+      transient: parts.infos.totals,
+      uploads: parts.places.taken,
+      ...registry.counts,
+    }),
     close() {
       closing ??= close();
       return closing;

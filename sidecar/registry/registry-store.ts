@@ -44,7 +44,14 @@ export interface Deleted {
   readonly aliases: readonly string[];
 }
 
+/** Kept by the database itself. */
+export interface StoredTotals {
+  readonly models: number;
+  readonly archived: { readonly versions: number; readonly bytes: number };
+}
+
 export interface RegistryReads {
+  totals(): StoredTotals;
   model(modelId: string): StoredModel | null;
   modelIdOf(instance: number): string | null;
   /** In byte order of their ids; those beyond `after`, where it is given. @param limit 0: all */

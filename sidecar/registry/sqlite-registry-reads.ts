@@ -30,7 +30,14 @@ interface AliasRecord {
 const NO_LIMIT = -1;
 
 export function createReads(db: Database): RegistryReads {
-  return named({ ...modelReads(db), ...versionReads(db), ...aliasReads(db), ...uploadReads(db), ...removalReads(db) });
+  return named({
+    ...modelReads(db),
+    ...versionReads(db),
+    ...aliasReads(db),
+    ...uploadReads(db),
+    ...removalReads(db),
+    ...totalReads(db),
+  });
 }
 
 /** What the disk does to a read is told in the contract's words. */
@@ -46,6 +53,18 @@ function named(reads: RegistryReads): RegistryReads {
     },
   ]);
   return Object.fromEntries(wrapped) as RegistryReads;
+}
+
+function totalReads(db: Database): Pick<RegistryReads, "totals"> {
+  const row: Statement<{ models: number; versions: number; bytes: number }> = db.prepare(
+    "SELECT models, versions, bytes FROM totals",
+  );
+  return {
+    totals() {
+      const { models, ...archived } = row.get()!;
+      return { models, archived };
+    },
+  };
 }
 
 function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "models"> {

@@ -9,6 +9,12 @@ interface ModelInfos {
 
 export class TransientInfos {
   readonly #models = new Map<number, ModelInfos>();
+  #versions = 0;
+  #bytes = 0;
+
+  get totals(): { readonly versions: number; readonly bytes: number } {
+    return { versions: this.#versions, bytes: this.#bytes };
+  }
 
   /** @param info above all others of its model */
   add(instance: number, info: VersionInfo): void {
@@ -19,6 +25,7 @@ export class TransientInfos {
     }
     model.numbers.push(info.versionNumber);
     model.infos.set(info.versionNumber, info);
+    this.#count(1, info.dataBytes);
   }
 
   get(instance: number, number: number): VersionInfo | null {
@@ -42,7 +49,10 @@ export class TransientInfos {
   /** @returns whether it was there */
   remove(instance: number, number: number): boolean {
     const model = this.#models.get(instance);
-    if (model === undefined || !model.infos.delete(number)) return false;
+    const info = model?.infos.get(number);
+    if (model === undefined || info === undefined) return false;
+    model.infos.delete(number);
+    this.#count(-1, -info.dataBytes);
     model.numbers.splice(indexOf(model.numbers, number), 1);
     if (model.numbers.length === 0) this.#models.delete(instance);
     return true;
@@ -50,9 +60,15 @@ export class TransientInfos {
 
   /** @returns the numbers there were */
   removeModel(instance: number): readonly number[] {
-    const numbers = this.#models.get(instance)?.numbers ?? [];
+    const model = this.#models.get(instance);
     this.#models.delete(instance);
-    return numbers;
+    for (const { dataBytes } of model?.infos.values() ?? []) this.#count(-1, -dataBytes);
+    return model?.numbers ?? [];
+  }
+
+  #count(versions: number, bytes: number): void {
+    this.#versions += versions;
+    this.#bytes += bytes;
   }
 }
 

@@ -6,6 +6,10 @@ const MAX_UPLOADS = 64;
 export class UploadPlaces {
   #taken = 0;
 
+  get taken(): number {
+    return this.#taken;
+  }
+
   /** @returns gives the place back; idempotent @throws REGISTRY_BUSY */
   take(): () => void {
     if (this.#taken >= MAX_UPLOADS) {

@@ -122,6 +122,7 @@ const never: Actions = {
   verifyVersions: nothing,
   importArchive: nothing,
   exportArchive: nothing,
+  serveRegistry: nothing,
 };
 
 /** Parses a command line without doing anything. */

@@ -35,7 +35,10 @@ export interface RunningSidecar {
 export async function startSidecarProcess(options: SidecarOptions): Promise<RunningSidecar> {
   const { dataDir, config, failpoints } = options;
   const configFile = join(dataDir, "..", "sluice.yaml");
-  await writeFile(configFile, JSON.stringify({ discovery: { docker: { enabled: false } }, ...config }));
+  await writeFile(
+    configFile,
+    JSON.stringify({ discovery: { docker: { enabled: false } }, ...config, registry: { port: 0, ...config.registry } }),
+  );
   const startedAt = performance.now();
   const child = spawn(process.execPath, [MAIN, "sidecar", "--config", configFile, "--data-dir", dataDir], {
     stdio: ["ignore", "ignore", "pipe", "ipc"],

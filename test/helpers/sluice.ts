@@ -33,6 +33,8 @@ export interface RunningSluice {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** Where its model registry listens: `host:port`. */
+  readonly registry: string;
   /** Those of now: a restart changes them. */
   pids(): Pids;
   readonly dataDir: string;
@@ -49,7 +51,8 @@ export async function startSluice(t: Teardown, options: SluiceOptions = {}): Pro
   const folder = await mkdtemp(join(tmpdir(), "sluice-"));
   const dataDir = options.dataDir ?? join(folder, "data");
   const configFile = join(folder, "sluice.yaml");
-  const quiet: ConfigInput = { discovery: { docker: { enabled: false } }, ...options.config };
+  const registry = { port: 0, ...options.config?.registry };
+  const quiet: ConfigInput = { discovery: { docker: { enabled: false } }, ...options.config, registry };
   await writeFile(configFile, JSON.stringify(quiet));
   const port = String(options.port ?? 0);
   const child = spawn(
@@ -74,6 +77,7 @@ export async function startSluice(t: Teardown, options: SluiceOptions = {}): Pro
     url: ready.url as string,
     port: Number(new URL(ready.url as string).port),
     pid: child.pid!,
+    registry: ready.registry as string,
     pids: () => output.pids()!,
     dataDir,
     configFile,

@@ -21,7 +21,7 @@ export interface RunOptions {
 export function runSluice(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [MAIN, ...args], {
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, SLUICE_REGISTRY_PORT: "0", ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
     });
     const timer = setTimeout(() => child.kill("SIGKILL"), BOUND_MS);

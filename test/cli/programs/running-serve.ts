@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 export interface Announcement {
   readonly event: string;
   readonly url: string;
+  readonly registry?: string | null;
   readonly pid: number;
   readonly pids: { readonly sidecar: number; readonly proxies: number[] };
   readonly which?: string;
@@ -25,7 +26,8 @@ export class RunningServe {
 
   constructor(program: string, args: readonly string[], env: Record<string, string> = {}) {
     this.child = spawn(process.execPath, [program, ...args], {
-      env: { ...process.env, ...env },
+      // Tests run beside one another: no registry takes the port everybody knows.
+      env: { ...process.env, SLUICE_REGISTRY_PORT: "0", ...env },
       stdio: ["ignore", "pipe", "pipe"],
       // A process group of its own, as a shell gives it: Ctrl-C reaches all of it.
       detached: true,

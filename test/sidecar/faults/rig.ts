@@ -53,6 +53,7 @@ export async function startFaultRig(
   const config = configSchema.parse({
     data_dir: dataDir,
     log: { level: "silent" },
+    registry: { port: 0 },
     discovery: {
       static: [
         { name: "m", url: server.url },
@@ -64,7 +65,7 @@ export async function startFaultRig(
   const logger = createLogger({ level: "silent", format: "json", process: "test" });
   const loaded = { config, files: { sluice: null, cmg: null, dotenv: null }, warnings: [] };
   armFailpoints(failpoints);
-  const sidecar: Sidecar = await startSidecar(loaded, logger, () => {}, fastClock(TIMES));
+  const sidecar: Sidecar = await startSidecar(loaded, logger, () => {}, { clock: fastClock(TIMES) });
   armFailpoints(COUNTING);
   await sidecar.firstRoundDone;
   const client = new SidecarClient(join(dataDir, "sidecar.sock"));
