@@ -5,6 +5,7 @@
 import { createInterface } from "node:readline";
 import { socketPathOf } from "../config/load.js";
 import { registryFilesOf } from "../config/registry-files.js";
+import { SluiceError } from "../core/contract/errors.js";
 import type { ExportRequest, ImportRequest, TransferEvent } from "../core/contract/registry-transfer.js";
 import { createLogger } from "../core/runtime/logger.js";
 import { openOperatorClient, type SluiceClient } from "./client.js";
@@ -99,8 +100,19 @@ async function* eventsHere(transfer: Transfer, flags: GlobalFlags, signal: Abort
   try {
     // Standard output is for what was asked for.
     const logger = createLogger({ level: "silent", format: "json", process: "registry" });
-    yield* transferOffline({ config, files, logger, transfer, signal });
+    yield* inWords(transferOffline({ config, files, logger, transfer, signal }));
   } finally {
     for (const lock of locks) lock.release();
+  }
+}
+
+/** Faults as the command tells them. */
+async function* inWords(events: AsyncGenerator<TransferEvent>): AsyncGenerator<TransferEvent> {
+  try {
+    yield* events;
+  } catch (caught) {
+    if (!(caught instanceof SluiceError)) throw caught;
+    const { hint } = caught;
+    throw new CliError(EXIT.failed, caught.message, { cause: caught, ...(hint === undefined ? {} : { hint }) });
   }
 }

@@ -10,8 +10,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { connect } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { socketPathOf } from "../config/load.js";
+import type { RegistryFiles } from "../config/registry-files.js";
 import type { Config } from "../config/schema.js";
 import { sleep } from "../core/runtime/clock.js";
 import { CliError, EXIT } from "./exit.js";
