@@ -31,7 +31,7 @@ export interface Place {
   readonly port: number;
 }
 
-export interface RegistryService extends Pick<OpenRegistry, "registry" | "uploads"> {
+export interface RegistryService extends Pick<OpenRegistry, "registry" | "importer" | "uploads"> {
   readonly logger: Logger;
   /**
    * Opens the port, then registers.
@@ -89,6 +89,7 @@ interface Parts {
 
 class RunningRegistry implements RegistryService {
   readonly registry: OpenRegistry["registry"];
+  readonly importer: OpenRegistry["importer"];
   readonly uploads: OpenRegistry["uploads"];
   readonly logger: Logger;
   readonly #parts: Parts;
@@ -101,6 +102,7 @@ class RunningRegistry implements RegistryService {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.registry = parts.opened.registry;
+    this.importer = parts.opened.importer;
     this.uploads = parts.opened.uploads;
     this.logger = parts.log.logger.child("sidecar.registry");
   }
