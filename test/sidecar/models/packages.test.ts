@@ -170,7 +170,7 @@ t.test("a command learns the model's place in the registry by the way a proxy re
   presence.connect("one");
   const deployed = management.deploy("m", deployment("models:/m/1"));
   const localUrl = "http://127.0.0.1:18888";
-  const report = { proxy: "one", localUrl, sequence: 1, inFlight: {}, used: [], isLeaving: false };
+  const report = { proxy: "one", localUrl, sequence: 1, inFlight: {}, servers: {}, used: [], isLeaving: false };
   presence.report({ ...presence.table, ...report });
   await deployed;
   await catalogue.ensureReady("m", WAIT_MS);
