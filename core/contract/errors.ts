@@ -103,6 +103,7 @@ export const ERRORS = {
   VERSION_REJECTED: { status: 400 },
   VERSION_TOO_LARGE: { status: 413, hint: "registry.max_version_size is the limit." },
   VERSION_DAMAGED: { status: 500, hint: "'sluice registry verify' lists what is damaged; restore it from a backup." },
+  VERSION_NUMBER_USED: { status: 409, hint: "Numbers are never used twice; import it into another model." },
   VERSION_TRANSIENT: { status: 409, hint: "Only archived versions can be deployed; upload it as an archived one." },
 
   // Sluice itself

@@ -22,7 +22,11 @@ export async function* transferOffline(options: OfflineTransfer): AsyncGenerator
   const open = await openRegistry({
     databaseFile: join(config.data_dir, "registry.db"),
     archiveDir: archiveDirOf(config),
-    settings: () => registrySettingsOf(config),
+    settings: () => ({
+      maxVersionBytes: config.registry.max_version_size,
+      cacheMaxItems: config.registry.cache_max_items,
+      cacheMaxBytes: config.registry.cache_max_bytes,
+    }),
     logger,
   });
   try {

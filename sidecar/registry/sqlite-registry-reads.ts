@@ -1,4 +1,5 @@
 /** The registry's reads, on a connection that cannot write: point look-ups and slices of an index. */
+import { asSluiceError } from "../../core/contract/errors.js";
 import type { Alias, RegistryModel, VersionInfo } from "../../core/contract/registry.js";
 import type { Database, Statement } from "../db/open.js";
 import type { RegistryReads, Removal, StoredModel, StoredUpload } from "./registry-store.js";
@@ -29,14 +30,14 @@ interface AliasRecord {
 const NO_LIMIT = -1;
 
 export function createReads(db: Database): RegistryReads {
-  return {
+  return named({
     ...modelReads(db),
     ...versionReads(db),
     ...aliasReads(db),
     ...uploadReads(db),
     ...removalReads(db),
     ...totalReads(db),
-  };
+  });
 }
 
 function totalReads(db: Database): Pick<RegistryReads, "totals"> {
@@ -49,6 +50,21 @@ function totalReads(db: Database): Pick<RegistryReads, "totals"> {
       return { models, archived };
     },
   };
+}
+
+/** What the disk does to a read is told in the contract's words. */
+function named(reads: RegistryReads): RegistryReads {
+  const wrapped = Object.entries(reads).map(([name, read]: [string, (...args: never[]) => unknown]) => [
+    name,
+    (...args: never[]) => {
+      try {
+        return read(...args);
+      } catch (caught) {
+        throw asSluiceError(caught);
+      }
+    },
+  ]);
+  return Object.fromEntries(wrapped) as RegistryReads;
 }
 
 function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "models"> {
@@ -70,7 +86,9 @@ function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "
   };
 }
 
-function versionReads(db: Database): Pick<RegistryReads, "version" | "newest" | "versions" | "hasVersion"> {
+function versionReads(
+  db: Database,
+): Pick<RegistryReads, "version" | "newest" | "versions" | "hasVersion" | "isNumberOpen"> {
   const byNumber: Statement<VersionRecord> = db.prepare("SELECT * FROM versions WHERE instance = ? AND number = ?");
   const newest: Statement<VersionRecord> = db.prepare(
     "SELECT * FROM versions WHERE instance = ? ORDER BY number DESC LIMIT 1",
@@ -79,6 +97,7 @@ function versionReads(db: Database): Pick<RegistryReads, "version" | "newest" | 
     "SELECT * FROM versions WHERE instance = ? AND number >= ? ORDER BY number LIMIT ?",
   );
   const exists = db.prepare("SELECT 1 FROM versions WHERE instance = ? AND number = ?");
+  const skipped = db.prepare("SELECT 1 FROM skipped_numbers WHERE instance = ? AND ? BETWEEN first AND last");
   const one = (model: StoredModel, record: VersionRecord | undefined) =>
     record === undefined ? null : versionInfo(model, record);
   return {
@@ -87,6 +106,8 @@ function versionReads(db: Database): Pick<RegistryReads, "version" | "newest" | 
     versions: (model, { from, limit }) =>
       slice.all(model.instance, from, limit === 0 ? NO_LIMIT : limit).map((record) => versionInfo(model, record)),
     hasVersion: (instance, number) => exists.get(instance, number) !== undefined,
+    isNumberOpen: ({ instance, nextNumber }, number) =>
+      number >= nextNumber || skipped.get(instance, number) !== undefined,
   };
 }
 

@@ -88,10 +88,9 @@ function totalOf(reads: RegistryReads): { totalVersions: number; totalBytes: num
 }
 
 function* allVersions(reads: RegistryReads): Generator<{ model: StoredModel; info: VersionInfo }> {
-  for (const { instance, modelId } of reads.instances()) {
+  for (const modelId of idsOf(reads)) {
     const model = reads.model(modelId);
-    // Another one of this name comes later in the list.
-    if (model?.instance !== instance) continue;
+    if (model === null) continue;
     for (let from = 1; ; ) {
       const page = reads.versions(model, { from, limit: PAGE });
       for (const info of page) yield { model, info };
@@ -99,6 +98,16 @@ function* allVersions(reads: RegistryReads): Generator<{ model: StoredModel; inf
       from = page.at(-1)!.versionNumber + 1;
     }
   }
+}
+
+/** Models that come or go meanwhile move the pages, so all ids are taken first. */
+function idsOf(reads: RegistryReads): string[] {
+  const ids: string[] = [];
+  for (let page = reads.models({ skip: 0, limit: PAGE }); page.length > 0; ) {
+    ids.push(...page.map(({ modelId }) => modelId));
+    page = reads.models({ skip: ids.length, limit: PAGE });
+  }
+  return ids;
 }
 
 async function check(

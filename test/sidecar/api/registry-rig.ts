@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import type { Test } from "tap";
 import { registerRegistryRoutes } from "../../../sidecar/api/registry.js";
 import type { VersionUse } from "../../../sidecar/registry/registry.js";
-import { openRig, type RigOptions } from "../registry/registry-rig.js";
+import { openRig, type RigOptions } from "../registry/local-rig.js";
 import { startApp } from "./app-rig.js";
 
 export interface ApiOptions extends RigOptions {
