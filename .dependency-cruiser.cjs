@@ -44,7 +44,7 @@ module.exports = {
       name: "cli-enters-programs-by-their-main",
       severity: "error",
       from: { path: "^cli/" },
-      to: { path: "^(proxy|sidecar)/", pathNot: "^(proxy/main|sidecar/main|sidecar/registry/main)\\.ts$" },
+      to: { path: "^(proxy|sidecar)/", pathNot: "^(proxy/main|sidecar/main|sidecar/registry/(main|offline|verify))\\.ts$" },
     },
     {
       name: "the-example-is-a-stranger",
@@ -81,7 +81,7 @@ module.exports = {
     only("fastify", ["sidecar/api/", "sidecar/app\\.ts"]),
     only("pino", ["core/runtime/logger\\.ts"]),
     only("prom-client", ["core/runtime/metrics\\.ts"]),
-    only("yaml", ["config/yaml\\.ts"]),
+    only("yaml", ["config/yaml\\.ts", "sidecar/registry/cogment-info\\.ts"]),
     only("zod", ["config/", "sidecar/api/", "sidecar/models/drivers/process-record\\.ts"]),
     only("lru-cache", [
       "sidecar/tasks/verified-files\\.ts",

@@ -102,4 +102,36 @@ export const ACTIONS: Actions = {
     const { submit } = await import("./submit.js");
     await submit(submission);
   },
+  async listRegistry(modelId, flags) {
+    const { listRegistry } = await import("./list-registry.js");
+    await listRegistry(modelId, flags);
+  },
+  async pushVersion(modelId, file, flags) {
+    const { pushVersion } = await import("./registry-push.js");
+    await pushVersion(modelId, file, flags);
+  },
+  async pullVersion(which, flags) {
+    const { pullVersion } = await import("./registry-pull.js");
+    await pullVersion(which, flags);
+  },
+  async changeAlias(change, flags) {
+    const { changeAlias } = await import("./registry-alias.js");
+    await changeAlias(change, flags);
+  },
+  async deleteFromRegistry(which, flags) {
+    const { deleteFromRegistry } = await import("./registry-delete.js");
+    await deleteFromRegistry(which, flags);
+  },
+  async verifyVersions(flags) {
+    const { verifyVersions } = await import("./registry-verify.js");
+    await verifyVersions(flags);
+  },
+  async importArchive(dir, flags) {
+    const { importArchive } = await import("./registry-import.js");
+    await importArchive(dir, flags);
+  },
+  async exportArchive(dir, flags) {
+    const { exportArchive } = await import("./registry-export.js");
+    await exportArchive(dir, flags);
+  },
 };

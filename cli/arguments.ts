@@ -1,5 +1,7 @@
 /** How the texts of flags become values. A wrong one ends the command with 2 and says what would be right. */
 import { InvalidArgumentError } from "commander";
+import { SluiceError } from "../core/contract/errors.js";
+import { ALIAS_NAME, checkModelId, isVersionReference } from "../core/contract/registry.js";
 import { FAILURE_REASONS, TASK_STATUSES } from "../core/contract/tasks.js";
 
 /** Whether it is in range is the configuration's to say, together with all its other faults. */
@@ -132,6 +134,11 @@ function tryUrl(text: string): URL | null {
   }
 }
 
+/** One text of several. */
+export function collectText(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
 /** One `name=value` of several; the value may hold `=`. */
 export function collectPair(text: string, before: readonly (readonly [string, string])[] = []) {
   const at = text.indexOf("=");
@@ -145,4 +152,36 @@ export function parseHeaderText(text: string): string {
     throw new InvalidArgumentError("It must be printable ASCII, at most 255 characters.");
   }
   return text;
+}
+
+/** A model's id in the registry. */
+export function parseRegistryId(text: string): string {
+  try {
+    checkModelId(text);
+    return text;
+  } catch (caught) {
+    const hint = caught instanceof SluiceError ? (caught.hint ?? caught.message) : String(caught);
+    throw new InvalidArgumentError(hint);
+  }
+}
+
+export function parseAlias(text: string): string {
+  if (!ALIAS_NAME.test(text)) {
+    throw new InvalidArgumentError(
+      "It must be a letter, then up to 127 letters, digits, underscores, dots or hyphens, other than 'latest'.",
+    );
+  }
+  return text;
+}
+
+export function parseVersion(text: string): string {
+  if (!isVersionReference(text)) throw new InvalidArgumentError("It must be a number, 'latest' or an alias.");
+  return text;
+}
+
+/** `model` or `model/version`. */
+export function parseModelVersion(text: string): { modelId: string; version: string | null } {
+  const at = text.indexOf("/");
+  if (at < 0) return { modelId: parseRegistryId(text), version: null };
+  return { modelId: parseRegistryId(text.slice(0, at)), version: parseVersion(text.slice(at + 1)) };
 }

@@ -138,6 +138,12 @@ function makeFolder(dataDir: string): void {
   }
 }
 
+/** True while somebody serves from the folder. */
+export async function isHeld(dataDir: string, socketPath: string): Promise<boolean> {
+  const owner = readLock(dataDir);
+  return (owner !== null && isAlive(owner)) || (await answers(socketPath));
+}
+
 /** Who holds the folder now, or null. */
 export function readLock(dataDir: string): LockOwner | null {
   return parseOwner(lockPath(dataDir));

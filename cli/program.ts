@@ -17,12 +17,13 @@ import { EXIT } from "./exit.js";
 import { type GlobalFlags, withClientFlags, withFileFlags } from "./global-flags.js";
 import type { ListFlags } from "./list-tasks.js";
 import { addModels, addOnDemand, type ModelActions, type ShowFlags } from "./model-commands.js";
+import { addRegistry, type RegistryActions } from "./registry-commands.js";
 import { addRegistryServe, type RegistryServeActions } from "./registry-serve-command.js";
 import type { Submission, SubmitFlags } from "./submit.js";
 import type { WaitFlags } from "./tasks.js";
 
 /** What the subcommands do. */
-export interface Actions extends ModelActions, RegistryServeActions {
+export interface Actions extends ModelActions, RegistryActions, RegistryServeActions {
   serve(flags: GlobalFlags): Promise<void>;
   proxy(flags: GlobalFlags): Promise<void>;
   sidecar(flags: GlobalFlags): Promise<void>;
@@ -44,6 +45,7 @@ Examples:
   sluice submit gazetteer process_bulk notes.json --output entities.json
   sluice tasks list --status pending                  what waits
   sluice tasks why 0b5c6a4e-6d0f-4c2b-9a55-0d6a1f1f4c11   and for what
+  sluice registry push medcat model.zip --create      keep a model's version
   sluice registry serve --archive_dir models          the model registry alone
   sluice config check                                 is the configuration right?
 
@@ -66,6 +68,7 @@ export function createProgram(actions: Actions, version: string): Command {
   addOnDemand(program, actions);
   addSubmit(program, actions);
   addTasks(program, actions);
+  addRegistry(program, actions);
   addRegistryServe(program, actions);
   return program.addCommand(configCommand());
 }

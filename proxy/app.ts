@@ -35,7 +35,7 @@ export class App {
       const request = parseRequest(req);
       const target = this.#resolve(visit, request, door.model);
       if (target.to === "model") this.#toModel(visit, request, target);
-      else if (target.to === "sidecar") forwardToSidecar(this.#parts, visit, request, target.path);
+      else if (target.to === "sidecar") forwardToSidecar(this.#parts, visit, request, target);
       else if (target.to === "task") queueTask(this.#parts, visit, request, target);
       else answerOwn(this.#parts, visit, target.route);
     } catch (caught) {

@@ -5,15 +5,21 @@ import { decideReadiness, ensureReady, isOutdated, notReadyError } from "./on-de
 import type { ProxyParts } from "./parts.js";
 import { sidecarError, unavailable } from "./refusals.js";
 import type { Route } from "./route-table.js";
-import type { ModelTarget, RequestTarget } from "./target.js";
+import type { ModelTarget, RequestTarget, SidecarTarget } from "./target.js";
 import { checkBodySize, type HttpVisit, peerOf, startBody } from "./visit.js";
 
 const SIDECAR_ORIGIN = "http://sidecar";
 
 /** `/models`, `/tasks` and the like: the sidecar's, over its Unix socket. */
-export function forwardToSidecar(parts: ProxyParts, visit: HttpVisit, request: RequestTarget, path: string): void {
+export function forwardToSidecar(
+  parts: ProxyParts,
+  visit: HttpVisit,
+  request: RequestTarget,
+  target: SidecarTarget,
+): void {
   const { req, res, requestId } = visit;
-  checkBodySize(req, parts.config.proxy.max_body_size);
+  const maxBodyBytes = bodyLimitOf(target, parts.config.proxy.max_body_size);
+  checkBodySize(req, maxBodyBytes);
   const head = requestHead(req.rawHeaders, {
     peer: peerOf(req),
     authority: request.authority,
@@ -26,9 +32,10 @@ export function forwardToSidecar(parts: ProxyParts, visit: HttpVisit, request: R
     upstreamHost: "sidecar",
     basePath: "",
     method: visit.method,
-    path: path + request.query,
+    path: target.path + request.query,
     headers: head.headers,
     host: head.host,
+    maxBodyBytes,
     prefix: "",
     requestId,
     receivedAtMs: visit.receivedAtMs,
@@ -37,6 +44,11 @@ export function forwardToSidecar(parts: ProxyParts, visit: HttpVisit, request: R
     errorOf: sidecarError,
     done: ({ status, error }) => parts.ledger.account(visit, status, error),
   });
+}
+
+/** How big a version may be is the registry's to say (registry.max_version_size); all else it takes is small, and bounded there. */
+function bodyLimitOf({ template }: SidecarTarget, maxBytes: number): number {
+  return template === "/registry/*" ? Number.POSITIVE_INFINITY : maxBytes;
 }
 
 /** A request that stands on a model: `route` is what the table said when it came. */

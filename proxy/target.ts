@@ -5,9 +5,18 @@ export type OwnRoute = "livez" | "readyz" | "health" | "metrics";
 
 export type Target =
   | { readonly to: "own"; readonly route: OwnRoute; readonly path: string }
-  | { readonly to: "sidecar"; readonly path: string; readonly template: string }
+  | SidecarTarget
   | ModelTarget
   | TaskTarget;
+
+/** A request for the sidecar's own API. */
+export interface SidecarTarget {
+  readonly to: "sidecar";
+  /** As the client wrote it. */
+  readonly path: string;
+  /** For metrics and logs: from a fixed set. */
+  readonly template: string;
+}
 
 /** A request for a model server. */
 export interface ModelTarget {

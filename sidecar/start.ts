@@ -14,6 +14,7 @@ import { registerDeploymentRoutes } from "./api/deployments.js";
 import { registerModelOperations } from "./api/model-operations.js";
 import { registerModelRoutes } from "./api/models.js";
 import { registerOnDemandRoutes } from "./api/on-demand.js";
+import { registerRegistryRoutes } from "./api/registry.js";
 import { createApp, listenOnSocket } from "./app.js";
 import type { HealthCheck } from "./health.js";
 import { createSidecarMetrics } from "./metrics.js";
@@ -157,6 +158,7 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
       (each) => registerModelRoutes(each, { catalogue, http, management, knowledge }),
       (each) => registerDeploymentRoutes(each, management),
       (each) => registerOnDemandRoutes(each, management.onDemand),
+      (each) => registerRegistryRoutes(each, { registry: registry.registry, uploads: registry.uploads, idleMs: () => config.proxy.timeouts.body }),
       (each) =>
         registerModelOperations(each, {
           catalogue,

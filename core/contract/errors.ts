@@ -24,6 +24,7 @@ export const ERRORS = {
   },
   NOT_FOUND: { status: 404 },
   METHOD_NOT_ALLOWED: { status: 405 },
+  LENGTH_REQUIRED: { status: 411, hint: "Send Content-Length, or the size in Upload-Length." },
   BODY_TIMEOUT: { status: 408, hint: "The request body stopped arriving; send it again." },
   BODY_CUT_SHORT: { status: 400, hint: "The connection ended before the whole body had arrived; nothing was stored." },
   BODY_TOO_LARGE: { status: 413, hint: "Split the request, or raise proxy.max_body_size." },
@@ -102,6 +103,7 @@ export const ERRORS = {
   VERSION_REJECTED: { status: 400 },
   VERSION_TOO_LARGE: { status: 413, hint: "registry.max_version_size is the limit." },
   VERSION_DAMAGED: { status: 500, hint: "'sluice registry verify' lists what is damaged; restore it from a backup." },
+  VERSION_NUMBER_USED: { status: 409, hint: "Numbers are never used twice; import it into another model." },
   VERSION_TRANSIENT: { status: 409, hint: "Only archived versions can be deployed; upload it as an archived one." },
 
   // Sluice itself

@@ -66,6 +66,40 @@ export const MODEL_FAILPOINTS = [
   "rollout.after_stop",
 ] as const;
 
+/**
+ * Steps of the model registry: bytes on their way into the archive and out of it, rows inside their transactions, and what lies between.
+ * Its own crash matrix (`test/sidecar/registry/registry-crash.test.ts`) kills at each; one it does not reach fails it.
+ */
+export const REGISTRY_FAILPOINTS = [
+  "archive.before_sweep",
+  "archive.before_create",
+  "archive.before_write",
+  "archive.before_sync",
+  "archive.after_sync",
+  "archive.before_rename",
+  "archive.after_rename",
+  "archive.after_keep",
+  "archive.before_remove",
+  "archive.after_remove",
+  "archive.before_remove_folder",
+  "registry.model.before_commit",
+  "registry.version.before_keep",
+  "registry.version.after_keep",
+  "registry.version.before_commit",
+  "registry.version.after_commit",
+  "registry.number.before_commit",
+  "registry.alias.before_commit",
+  "registry.upload.before_row",
+  "registry.upload.after_sync",
+  "registry.upload.before_commit",
+  "registry.delete_version.before_commit",
+  "registry.delete_model.before_commit",
+  "registry.delete.before_removals",
+  "registry.removal.before_unlink",
+  "registry.removal.after_unlink",
+  "registry.removal.before_commit",
+] as const;
+
 /** Passed by every single call of a kind, so that a test can make the n-th of them fail (`file.call=throw:EIO@7`). */
 export const CALL_PLACES = ["file.call", "db.start", "db.read", "db.write"] as const;
 export type CallPlace = (typeof CALL_PLACES)[number];

@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { Agent } from "undici";
 
 export interface HttpCall {
-  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** `http://host:port`; any host does where the client speaks over a Unix socket. */
   readonly origin: string;
   readonly path: string;

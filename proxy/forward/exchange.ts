@@ -30,6 +30,8 @@ export interface ExchangeOptions extends ResponseHeadOptions {
   /** `performance.now()` when the request's head had arrived. */
   readonly receivedAtMs: number;
   readonly queueMs: number;
+  /** Default: the host's. */
+  readonly maxBodyBytes?: number;
   /** Called before the body is read: answers a waiting `Expect: 100-continue`. */
   startBody(): void;
   errorOf(failure: Failure): SluiceError;
@@ -110,8 +112,9 @@ export class Exchange {
       this.#send(arrived);
       return;
     }
+    const maxBytes = this.#options.maxBodyBytes ?? this.#host.maxBodyBytes;
     this.#body = new ClientBody(this.#req, {
-      maxBytes: this.#host.maxBodyBytes,
+      maxBytes,
       moved: () => {
         this.#movedAtMs = performance.now();
       },
@@ -119,7 +122,7 @@ export class Exchange {
         this.#fail(
           new SluiceError(
             "BODY_TOO_LARGE",
-            `the request body exceeds ${this.#host.maxBodyBytes} bytes, the limit of proxy.max_body_size`,
+            `the request body exceeds ${maxBytes} bytes, the limit of proxy.max_body_size`,
           ),
         ),
     });

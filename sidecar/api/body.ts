@@ -5,7 +5,7 @@ import { SluiceError } from "../../core/contract/errors.js";
 import { jsonFaultAt } from "./json-fault.js";
 import { type Item, itemsOf, missing, notAnObject, refuse } from "./refused.js";
 
-const MAX_BYTES = 256 * 1024;
+const DEFAULT_MAX_BYTES = 256 * 1024;
 const MAX_DROPPED_BYTES = 64 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
 
@@ -16,8 +16,8 @@ export type GivenBody =
   | { readonly kind: "json"; readonly value: unknown };
 
 /** @throws INVALID_PARAMETER when it is not JSON, BODY_TOO_LARGE, BODY_TIMEOUT, CLIENT_GONE */
-export async function readBody(request: FastifyRequest): Promise<GivenBody> {
-  const bytes = await collect(request.raw);
+export async function readBody(request: FastifyRequest, maxBytes: number = DEFAULT_MAX_BYTES): Promise<GivenBody> {
+  const bytes = await collect(request.raw, maxBytes);
   if (bytes.length === 0) return { kind: "none" };
   if (!isJsonType(request.headers["content-type"])) return { kind: "text", value: bytes.toString("utf8") };
   const value = parse(bytes);
@@ -27,7 +27,7 @@ export async function readBody(request: FastifyRequest): Promise<GivenBody> {
 /**
  * What is too large is read to its end all the same, and dropped: an answer in the middle of a body is lost to whoever still sends it.
  */
-function collect(stream: FastifyRequest["raw"]): Promise<Buffer> {
+function collect(stream: FastifyRequest["raw"], maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let chunks: Buffer[] = [];
     let size = 0;
@@ -42,12 +42,12 @@ function collect(stream: FastifyRequest["raw"]): Promise<Buffer> {
     );
     stream.on("data", (chunk: Buffer) => {
       size += chunk.byteLength;
-      if (size <= MAX_BYTES) chunks.push(chunk);
+      if (size <= maxBytes) chunks.push(chunk);
       else chunks = [];
-      if (size > MAX_DROPPED_BYTES) fail(tooLarge());
+      if (size > MAX_DROPPED_BYTES) fail(tooLarge(maxBytes));
     });
     stream.once("end", () => {
-      if (size > MAX_BYTES) return fail(tooLarge());
+      if (size > maxBytes) return fail(tooLarge(maxBytes));
       clearTimeout(timer);
       resolve(Buffer.concat(chunks));
     });
@@ -55,8 +55,8 @@ function collect(stream: FastifyRequest["raw"]): Promise<Buffer> {
   });
 }
 
-function tooLarge(): SluiceError {
-  return new SluiceError("BODY_TOO_LARGE", `the body is larger than ${MAX_BYTES} bytes`, {
+function tooLarge(maxBytes: number): SluiceError {
+  return new SluiceError("BODY_TOO_LARGE", `the body is larger than ${maxBytes} bytes`, {
     hint: "Send a smaller one.",
   });
 }

@@ -22,9 +22,14 @@ export class Query {
     return typeof value === "string" ? value : null;
   }
 
-  flag(name: string): boolean {
+  /** All of a repeated parameter. */
+  texts(name: string): string[] {
+    return [this.#given[name] ?? []].flat().map(String);
+  }
+
+  flag(name: string, otherwise = false): boolean {
     const value = this.text(name);
-    const flag = value === null ? false : booleanOf(value);
+    const flag = value === null ? otherwise : booleanOf(value);
     if (flag === null) {
       this.#refuse("bool_parsing", name, "Input should be a valid boolean, unable to interpret input", value);
     }

@@ -27,11 +27,24 @@ export async function sweepArchive(root: string, names: Names): Promise<number> 
       removed += await sweepFolder(join(root, folder), (name) => INCOMING_FILE.test(name) && !names.isIncoming(name));
     } else if (VERSION_FOLDER.test(folder)) {
       const isLeft = (file: string) => VERSION_FILE.test(file) && !names.isPlace({ folder, file });
-      removed += await sweepFolder(join(root, folder), isLeft);
-      removed += await removeEmpty(join(root, folder));
+      const left = await sweepFolder(join(root, folder), isLeft);
+      // An empty one that we took nothing from may be somebody else's.
+      removed += left + (left === 0 ? 0 : await removeEmpty(join(root, folder)));
     }
   }
   return removed;
+}
+
+/** All versions in it, and the folder where nothing else is in it. */
+export async function removeVersions(path: string): Promise<void> {
+  try {
+    for await (const { name } of (await fileCall(() => opendir(path))) as AsyncIterable<Dirent>) {
+      if (VERSION_FILE.test(name)) await fileCall(() => unlink(join(path, name))).catch(unlessMissing);
+    }
+    await removeEmpty(path);
+  } catch (caught) {
+    unlessMissing(caught);
+  }
 }
 
 async function sweepFolder(path: string, isLeft: (name: string) => boolean): Promise<number> {

@@ -60,9 +60,13 @@ export interface Archive {
   /** Reads all of it. Null: as it must be. @param fresh false: a check up to ten minutes old will do */
   verify(place: ArchivePlace, seal: Seal, options: { readonly fresh: boolean }): Promise<FileProblem | null>;
   remove(place: ArchivePlace): Promise<void>;
-  /** With all in it. */
+  /** With all versions in it; it stays where it holds anything else, which is not ours. */
   removeFolder(folder: string): Promise<void>;
-  /** Removes what a crash left: files and folders that nothing names, incoming ones included. @returns how many */
+  /**
+   * Removes what a crash left: versions and incoming files that nothing names. Whatever is not called as ours are is left alone.
+   * @param names whatever lies in a folder that is no model's must be claimed as a place: it is somebody else's
+   * @returns how many
+   */
   sweep(names: { isPlace(place: ArchivePlace): boolean; isIncoming(id: string): boolean }): Promise<number>;
   /** For programs that read it themselves. */
   pathOf(place: ArchivePlace): string;

@@ -10,7 +10,7 @@ import type { VersionHeader } from "./registry.js";
 import type { RegistryParts } from "./registry-parts.js";
 import type { NewVersion, StoredModel } from "./registry-store.js";
 import type { TransientIncoming } from "./transients.js";
-import { modelUnknown } from "./version-rules.js";
+import { modelUnknown, numberUsed } from "./version-rules.js";
 
 export interface CompleteVersion {
   readonly instance: number;
@@ -18,6 +18,8 @@ export interface CompleteVersion {
   readonly seal: Seal;
   /** The upload in pieces it was. */
   readonly uploadId: string | null;
+  /** Of an import. Default: the model's next one. */
+  readonly givenNumber?: number;
 }
 
 /** @throws REGISTRY_MODEL_UNKNOWN, DISK_FULL, STORE_FAILED; the incoming file is there then, or in the sweep's hands */
@@ -27,23 +29,23 @@ export function commitArchived(
   incoming: Incoming,
 ): Promise<VersionInfo> {
   const { store, locks, transients, changes, unsure } = parts;
-  const { instance, header, uploadId } = complete;
+  const { instance, header, uploadId, givenNumber } = complete;
   return locks.run(instance, async () => {
     if (unsure.has(instance)) {
       // No file may be replaced while its row may be there.
       await store.confirmVersion(instance, 0);
       unsure.delete(instance);
     }
-    const { nextNumber } = aliveModel(parts, complete);
-    const info = infoOf(parts, complete, nextNumber);
+    const info = infoOf(parts, complete, archivedNumber(parts, complete));
     const { versionNumber } = info;
     const place = placeOf(instance, header.modelId, versionNumber);
     failpoint("registry.version.before_keep");
     await incoming.keep(place);
     failpoint("registry.version.after_keep");
-    await insertKept(parts, place, { ...info, instance, uploadId });
+    const insert = givenNumber === undefined ? store.insertVersion : store.importVersion;
+    await insertKept(parts, { place, version: { ...info, instance, uploadId }, insert });
     failpoint("registry.version.after_commit");
-    transients.setNewest(instance, versionNumber);
+    transients.setNewest(instance, givenNumber === undefined ? versionNumber : newestNumber(parts, complete));
     changes.tell({ type: "version-created", info });
     return info;
   });
@@ -76,6 +78,21 @@ function aliveModel({ store }: RegistryParts, { instance, header }: CompleteVers
   return model;
 }
 
+/** @throws REGISTRY_MODEL_UNKNOWN, VERSION_NUMBER_USED */
+function archivedNumber(parts: RegistryParts, complete: CompleteVersion): number {
+  const model = aliveModel(parts, complete);
+  const { givenNumber } = complete;
+  if (givenNumber === undefined) return model.nextNumber;
+  if (!parts.store.isNumberOpen(model, givenNumber)) throw numberUsed(givenNumber);
+  return givenNumber;
+}
+
+/** Newer ones may have been there before an imported one. */
+function newestNumber(parts: RegistryParts, complete: CompleteVersion): number {
+  const newest = [parts.store.newest(aliveModel(parts, complete)), parts.infos.newest(complete.instance)];
+  return Math.max(...newest.map((info) => info?.versionNumber ?? 0));
+}
+
 function infoOf({ clock }: RegistryParts, { header, seal }: CompleteVersion, versionNumber: number): VersionInfo {
   const { modelId, archived, creationTimestamp, userData } = header;
   return {
@@ -89,14 +106,20 @@ function infoOf({ clock }: RegistryParts, { header, seal }: CompleteVersion, ver
   };
 }
 
+interface KeptVersion {
+  readonly place: ArchivePlace;
+  readonly version: NewVersion;
+  readonly insert: (version: NewVersion) => Promise<boolean>;
+}
+
 /**
  * The row of a file that is in its place. A commit that failed may be on the disk all the same, and come to light after a crash. So the
  * writer is asked by another commit before the file goes; where that fails too the file stays, for the sweep or for the same number again.
  */
-async function insertKept(parts: RegistryParts, place: ArchivePlace, version: NewVersion): Promise<void> {
+async function insertKept(parts: RegistryParts, { place, version, insert }: KeptVersion): Promise<void> {
   const { store, unsure } = parts;
   try {
-    if (await store.insertVersion(version)) return;
+    if (await insert(version)) return;
   } catch (caught) {
     unsure.add(version.instance);
     const isThere = await store.confirmVersion(version.instance, version.versionNumber).catch(() => null);

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rm, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { SluiceError } from "../../core/contract/errors.js";
@@ -14,7 +14,7 @@ import type { Logger } from "../../core/runtime/logger.js";
 import { fileCall, syncFolder } from "../tasks/new-file.js";
 import { VerifiedFiles } from "../tasks/verified-files.js";
 import type { Archive, ArchivePlace, FileProblem, Incoming, OpenFile, Seal } from "./archive.js";
-import { INCOMING_FOLDER, sweepArchive } from "./archive-sweep.js";
+import { INCOMING_FOLDER, removeVersions, sweepArchive } from "./archive-sweep.js";
 import { asArchiveFault, damagedVersion, onDisk, unlessMissing } from "./byte-faults.js";
 import { ByteThreads } from "./byte-threads.js";
 import { FileStream } from "./file-stream.js";
@@ -128,7 +128,7 @@ export class FileArchive implements Archive {
 
   async removeFolder(folder: string): Promise<void> {
     failpoint("archive.before_remove_folder");
-    await onDisk(fileCall(() => rm(join(this.#root, checkedName(folder)), { recursive: true, force: true })));
+    await onDisk(removeVersions(join(this.#root, checkedName(folder))));
   }
 
   async sweep(names: { isPlace(place: ArchivePlace): boolean; isIncoming(id: string): boolean }): Promise<number> {

@@ -1,6 +1,5 @@
 /** The model registry on gRPC, for clients of Cogment's: the port, the nine calls, and how they end. */
 import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
-import { ReflectionService } from "@grpc/reflection";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { Calls, type EndedCall } from "./grpc/calls.js";
@@ -102,7 +101,11 @@ export async function startRegistryServer(options: RegistryServerOptions): Promi
   });
   const server = grpcServer(limits);
   server.addService(service, handlers({ options, limits, calls, watchers }));
-  if (options.settings.reflection) new ReflectionService(packageDefinition).addToServer(server);
+  if (options.settings.reflection) {
+    // Loaded for those alone who want it.
+    const { ReflectionService } = await import("@grpc/reflection");
+    new ReflectionService(packageDefinition).addToServer(server);
+  }
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   try {
     connections = await listen({

@@ -9,8 +9,9 @@ import {
   type VersionReference,
 } from "../../core/contract/registry.js";
 import { Aliases } from "./aliases.js";
-import { commitArchived, commitTransient } from "./commit-version.js";
+import { type CompleteVersion, commitArchived, commitTransient } from "./commit-version.js";
 import { Deletion } from "./deletion.js";
+import type { ImportHeader } from "./importer.js";
 import { placeOf } from "./places.js";
 import type {
   DataOptions,
@@ -23,7 +24,7 @@ import type {
 } from "./registry.js";
 import { type RegistryParts, settled } from "./registry-parts.js";
 import { VersionReads } from "./version-reads.js";
-import { checkHeader, checkRange, checkUserData, versionUnknown } from "./version-rules.js";
+import { checkHeader, checkRange, checkUserData, numberUsed, versionUnknown } from "./version-rules.js";
 import { VersionUpload, type VersionUploadOptions } from "./version-upload.js";
 
 export class LocalRegistry implements Registry {
@@ -79,16 +80,27 @@ export class LocalRegistry implements Registry {
     return this.#parts.store.models(page);
   }
 
-  async create(header: VersionHeader): Promise<Upload> {
+  create(header: VersionHeader): Promise<Upload> {
+    return this.#create(header);
+  }
+
+  /** As {@link Importer.create}. */
+  import({ versionNumber, ...header }: ImportHeader): Promise<Upload> {
+    return this.#create({ ...header, archived: true }, versionNumber);
+  }
+
+  async #create(header: VersionHeader, givenNumber?: number): Promise<Upload> {
     this.#refuseClosed();
-    const { settings, places } = this.#parts;
-    const { instance } = this.#reads.model(header.modelId);
+    const { settings, places, store } = this.#parts;
+    const model = this.#reads.model(header.modelId);
     checkHeader(header, settings().maxVersionBytes);
+    // Said before a byte has come; what counts is said at the commit.
+    if (givenNumber !== undefined && !store.isNumberOpen(model, givenNumber)) throw numberUsed(givenNumber);
     const giveBack = places.take();
     try {
       const upload: Upload = new VersionUpload({
         header,
-        ...(await this.#sink(instance, header)),
+        ...(await this.#sink({ instance: model.instance, header, uploadId: null }, givenNumber)),
         onEnd: () => {
           giveBack();
           this.#uploads.delete(upload);
@@ -190,17 +202,22 @@ export class LocalRegistry implements Registry {
     await this.#parts.removals.run();
   }
 
-  async #sink(instance: number, header: VersionHeader): Promise<Pick<VersionUploadOptions, "sink" | "complete">> {
+  async #sink(
+    upload: Omit<CompleteVersion, "seal">,
+    givenNumber: number | undefined,
+  ): Promise<Pick<VersionUploadOptions, "sink" | "complete">> {
     const parts = this.#parts;
+    const { header } = upload;
     if (header.archived) {
+      const given = givenNumber === undefined ? {} : { givenNumber };
       const sink = await parts.archive.receive();
       return {
         sink,
-        complete: (seal) => commitArchived(parts, { instance, header, seal, uploadId: null }, sink),
+        complete: (seal) => commitArchived(parts, { ...upload, ...given, seal }, sink),
       };
     }
     const sink = await parts.transients.receive(header.dataBytes);
-    return { sink, complete: (seal) => commitTransient(parts, { instance, header, seal, uploadId: null }, sink) };
+    return { sink, complete: (seal) => commitTransient(parts, { ...upload, seal }, sink) };
   }
 
   #refuseClosed(): void {

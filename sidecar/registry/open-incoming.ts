@@ -31,6 +31,13 @@ export class OpenIncoming {
     return this.#archive.resume(incoming, offsetBytes);
   }
 
+  /** With its file. */
+  async remove({ incoming }: StoredUpload): Promise<void> {
+    const open = this.#open.get(incoming) ?? (await this.#archive.resume(incoming, 0));
+    this.#open.delete(incoming);
+    await open?.discard();
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled([...this.#open.values()].map((incoming) => incoming.suspend()));
     this.#open.clear();

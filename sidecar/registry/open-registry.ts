@@ -9,9 +9,9 @@ import { Writer } from "../db/writer.js";
 import { surveyArchive } from "./archive-survey.js";
 import { Changes } from "./changes.js";
 import { openArchive } from "./file-archive.js";
+import type { Importer } from "./importer.js";
 import { KeyedLocks } from "./keyed-locks.js";
 import { LocalRegistry } from "./local-registry.js";
-import { openTransients } from "./memory-transients.js";
 import { folderOf, instanceOf, numberOf } from "./places.js";
 import type { Registry, RegistrySettings } from "./registry.js";
 import type { RegistryParts } from "./registry-parts.js";
@@ -19,6 +19,7 @@ import type { RegistryStore } from "./registry-store.js";
 import { Removals } from "./removals.js";
 import { createSqliteRegistryStore, REGISTRY_WRITES } from "./sqlite-registry-store.js";
 import { TransientInfos } from "./transient-infos.js";
+import { openTransients } from "./transient-versions.js";
 import { UploadPlaces } from "./upload-places.js";
 import { ResumableUploads, type Uploads } from "./uploads.js";
 
@@ -40,6 +41,8 @@ export interface OpenRegistryOptions {
 
 export interface OpenRegistry {
   readonly registry: Registry;
+  /** For versions that have their number already. */
+  readonly importer: Importer;
   readonly uploads: Uploads;
   /** What there is, and what has happened since it was opened. Answers at once, whatever there is. */
   readonly totals: () => RegistryTotals;
@@ -122,7 +125,7 @@ async function bringUp({ databaseFile, archiveDir }: OpenRegistryOptions, log: L
 async function openStore({ databaseFile, onDeath }: OpenRegistryOptions): Promise<RegistryStore> {
   const writer = await Writer.open({
     file: databaseFile,
-    modules: [REGISTRY_WRITES],
+    modules: REGISTRY_WRITES,
     ...(onDeath === undefined ? {} : { onDeath }),
   });
   try {
@@ -196,6 +199,7 @@ async function composed(parts: RegistryParts): Promise<OpenRegistry> {
   };
   return {
     registry,
+    importer: { create: (header) => registry.import(header) },
     uploads,
     totals: () => ({
       ...parts.store.totals(),

@@ -54,13 +54,15 @@ export interface RegistryReads {
   totals(): StoredTotals;
   model(modelId: string): StoredModel | null;
   modelIdOf(instance: number): string | null;
-  /** In byte order of their ids. @param limit 0: all */
-  models(page: { readonly skip: number; readonly limit: number }): RegistryModel[];
+  /** In byte order of their ids; those beyond `after`, where it is given. @param limit 0: all */
+  models(page: { readonly skip: number; readonly limit: number; readonly after?: string }): RegistryModel[];
   version(model: StoredModel, number: number): VersionInfo | null;
   newest(model: StoredModel): VersionInfo | null;
   /** Ascending from a number on. @param limit 0: all */
   versions(model: StoredModel, page: { readonly from: number; readonly limit: number }): VersionInfo[];
   hasVersion(instance: number, number: number): boolean;
+  /** True for a number that no version of the model has or had. */
+  isNumberOpen(model: StoredModel, number: number): boolean;
   aliases(model: StoredModel): Alias[];
   alias(model: StoredModel, alias: string): Alias | null;
   /** Newest first. */
@@ -80,6 +82,11 @@ export interface RegistryWrites {
   deleteModel(instance: number, folder: string): Promise<boolean>;
   /** @returns false where the model is gone @throws STORE_FAILED where the number is not its next one */
   insertVersion(version: NewVersion): Promise<boolean>;
+  /**
+   * One that has its number, in place of the next one.
+   * @returns false where the model is gone @throws VERSION_NUMBER_USED
+   */
+  importVersion(version: NewVersion): Promise<boolean>;
   /** Whether it is there, for good: asked by a commit of its own, behind which nothing of a failed one can come to light. */
   confirmVersion(instance: number, number: number): Promise<boolean>;
   /** Uses up the next number of a model. @returns null where it is gone */

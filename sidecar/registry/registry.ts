@@ -89,8 +89,8 @@ export interface Registry {
   /** With all its versions. @throws REGISTRY_MODEL_UNKNOWN, REGISTRY_IN_USE (never with force) */
   deleteModel(modelId: string, options: { readonly force: boolean }): Promise<void>;
   model(modelId: string): RegistryModel | null;
-  /** In byte order of their ids. @param limit 0: all; ask for few at a time, this does not yield */
-  models(page: { readonly skip: number; readonly limit: number }): RegistryModel[];
+  /** In byte order of their ids; those beyond `after`, where it is given. @param limit 0: all; ask for few at a time, this does not yield */
+  models(page: { readonly skip: number; readonly limit: number; readonly after?: string }): RegistryModel[];
 
   /**
    * @throws REGISTRY_MODEL_UNKNOWN, VERSION_TOO_LARGE, INVALID_PARAMETER, REGISTRY_BUSY

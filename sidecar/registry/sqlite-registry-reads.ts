@@ -1,4 +1,5 @@
 /** The registry's reads, on a connection that cannot write: point look-ups and slices of an index. */
+import { asSluiceError } from "../../core/contract/errors.js";
 import type { Alias, RegistryModel, VersionInfo } from "../../core/contract/registry.js";
 import type { Database, Statement } from "../db/open.js";
 import type { RegistryReads, Removal, StoredModel, StoredUpload } from "./registry-store.js";
@@ -29,14 +30,14 @@ interface AliasRecord {
 const NO_LIMIT = -1;
 
 export function createReads(db: Database): RegistryReads {
-  return {
+  return named({
     ...modelReads(db),
     ...versionReads(db),
     ...aliasReads(db),
     ...uploadReads(db),
     ...removalReads(db),
     ...totalReads(db),
-  };
+  });
 }
 
 function totalReads(db: Database): Pick<RegistryReads, "totals"> {
@@ -51,12 +52,27 @@ function totalReads(db: Database): Pick<RegistryReads, "totals"> {
   };
 }
 
+/** What the disk does to a read is told in the contract's words. */
+function named(reads: RegistryReads): RegistryReads {
+  const wrapped = Object.entries(reads).map(([name, read]: [string, (...args: never[]) => unknown]) => [
+    name,
+    (...args: never[]) => {
+      try {
+        return read(...args);
+      } catch (caught) {
+        throw asSluiceError(caught);
+      }
+    },
+  ]);
+  return Object.fromEntries(wrapped) as RegistryReads;
+}
+
 function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "models"> {
   const byId: Statement<ModelRecord> = db.prepare("SELECT * FROM models WHERE model_id = ?");
   const byInstance: Statement<{ model_id: string }> = db.prepare("SELECT model_id FROM models WHERE instance = ?");
   // Skips in the index of ids alone: rows can be big.
   const page: Statement<ModelRecord> = db.prepare(
-    `SELECT models.* FROM (SELECT instance AS listed, model_id AS id FROM models ORDER BY model_id LIMIT ? OFFSET ?)
+    `SELECT models.* FROM (SELECT instance AS listed, model_id AS id FROM models WHERE model_id > ? ORDER BY model_id LIMIT ? OFFSET ?)
      CROSS JOIN models ON instance = listed ORDER BY id`,
   );
   return {
@@ -65,11 +81,14 @@ function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "
       return record === undefined ? null : storedModel(record);
     },
     modelIdOf: (instance) => byInstance.get(instance)?.model_id ?? null,
-    models: ({ skip, limit }) => page.all(limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
+    models: ({ skip, limit, after = "" }) =>
+      page.all(after, limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
   };
 }
 
-function versionReads(db: Database): Pick<RegistryReads, "version" | "newest" | "versions" | "hasVersion"> {
+function versionReads(
+  db: Database,
+): Pick<RegistryReads, "version" | "newest" | "versions" | "hasVersion" | "isNumberOpen"> {
   const byNumber: Statement<VersionRecord> = db.prepare("SELECT * FROM versions WHERE instance = ? AND number = ?");
   const newest: Statement<VersionRecord> = db.prepare(
     "SELECT * FROM versions WHERE instance = ? ORDER BY number DESC LIMIT 1",
@@ -78,6 +97,7 @@ function versionReads(db: Database): Pick<RegistryReads, "version" | "newest" | 
     "SELECT * FROM versions WHERE instance = ? AND number >= ? ORDER BY number LIMIT ?",
   );
   const exists = db.prepare("SELECT 1 FROM versions WHERE instance = ? AND number = ?");
+  const skipped = db.prepare("SELECT 1 FROM skipped_numbers WHERE instance = ? AND ? BETWEEN first AND last");
   const one = (model: StoredModel, record: VersionRecord | undefined) =>
     record === undefined ? null : versionInfo(model, record);
   return {
@@ -86,6 +106,8 @@ function versionReads(db: Database): Pick<RegistryReads, "version" | "newest" | 
     versions: (model, { from, limit }) =>
       slice.all(model.instance, from, limit === 0 ? NO_LIMIT : limit).map((record) => versionInfo(model, record)),
     hasVersion: (instance, number) => exists.get(instance, number) !== undefined,
+    isNumberOpen: ({ instance, nextNumber }, number) =>
+      number >= nextNumber || skipped.get(instance, number) !== undefined,
   };
 }
 

@@ -6,7 +6,10 @@ import { createReads } from "./sqlite-registry-reads.js";
 import type { UploadColumns, VersionColumns } from "./sqlite-registry-writes.js";
 
 /** The writes, for whoever opens the writer. */
-export const REGISTRY_WRITES = new URL("./sqlite-registry-writes.js", import.meta.url);
+export const REGISTRY_WRITES = [
+  new URL("./sqlite-registry-writes.js", import.meta.url),
+  new URL("./sqlite-import-writes.js", import.meta.url),
+];
 
 /** @param database reads; it and the writer are closed with the store */
 export function createSqliteRegistryStore(database: Database, writer: Writer): RegistryStore {
@@ -16,6 +19,7 @@ export function createSqliteRegistryStore(database: Database, writer: Writer): R
     deleteModel: (instance, folder) => writer.call("deleteModel", [instance, folder]),
     insertVersion: (version) => writer.call("insertVersion", [versionColumns(version), version.uploadId]),
     confirmVersion: (instance, number) => writer.call("confirmVersion", [instance, number]),
+    importVersion: (version) => writer.call("importVersion", [versionColumns(version)]),
     takeNumber: (instance) => writer.call("takeNumber", [instance]),
     deleteVersion: (version, place, nowMs) => writer.call("deleteVersion", [version, place, nowMs]),
     setAlias: (alias) => writer.call("setAlias", [alias]),

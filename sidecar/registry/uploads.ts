@@ -228,8 +228,7 @@ export class ResumableUploads implements Uploads {
 
   async #drop(upload: StoredUpload): Promise<void> {
     await this.#parts.store.removeUpload(upload.id);
-    const incoming = await this.#files.take(upload);
-    await incoming?.discard();
+    await this.#files.remove(upload);
   }
 
   #find(id: string): StoredUpload {

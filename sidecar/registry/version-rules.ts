@@ -84,6 +84,10 @@ function rejected(message: string): SluiceError {
   });
 }
 
+export function numberUsed(versionNumber: number): SluiceError {
+  return new SluiceError("VERSION_NUMBER_USED", `the model has, or had, another version ${versionNumber}`);
+}
+
 export function modelUnknown(modelId: string): SluiceError {
   return new SluiceError("REGISTRY_MODEL_UNKNOWN", `no model ${shownId(modelId)} found`);
 }

@@ -114,6 +114,14 @@ const never: Actions = {
   waitForTask: nothing,
   cancelTask: nothing,
   submit: nothing,
+  listRegistry: nothing,
+  pushVersion: nothing,
+  pullVersion: nothing,
+  changeAlias: nothing,
+  deleteFromRegistry: nothing,
+  verifyVersions: nothing,
+  importArchive: nothing,
+  exportArchive: nothing,
   serveRegistry: nothing,
 };
 

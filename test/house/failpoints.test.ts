@@ -3,7 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
-import { CALL_PLACES, FAILPOINTS, MODEL_FAILPOINTS, UPKEEP_FAILPOINTS } from "../../core/runtime/failpoint-list.js";
+import {
+  CALL_PLACES,
+  FAILPOINTS,
+  MODEL_FAILPOINTS,
+  REGISTRY_FAILPOINTS,
+  UPKEEP_FAILPOINTS,
+} from "../../core/runtime/failpoint-list.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const FOLDERS = ["core", "config", "proxy", "sidecar", "cli"];
@@ -21,10 +27,10 @@ t.test("each failpoint in the source is in the list, and each in the list is in 
   }
   const calls = new Set<string>(CALL_PLACES);
   const steps = [...inSource].filter((place) => !calls.has(place));
-  t.same(steps.sort(), [...FAILPOINTS, ...UPKEEP_FAILPOINTS, ...MODEL_FAILPOINTS].sort());
+  t.same(steps.sort(), [...FAILPOINTS, ...UPKEEP_FAILPOINTS, ...MODEL_FAILPOINTS, ...REGISTRY_FAILPOINTS].sort());
 });
 
-t.test("each place the crash matrix does not pass is one where another test kills", async (t) => {
+t.test("each place the crash matrices do not pass is one where another test kills", async (t) => {
   const tests = [...textsIn("test/sidecar", "-crash.test.ts")].join("\n");
   for (const place of [...UPKEEP_FAILPOINTS, ...MODEL_FAILPOINTS]) t.ok(tests.includes(`"${place}=kill`), place);
 });

@@ -3,13 +3,21 @@ import { z } from "zod";
 import { ERRORS, type ErrorCode } from "../../../core/contract/errors.js";
 import * as bodies from "../model-bodies.js";
 import * as models from "../model-shapes.js";
+import * as registryBodies from "../registry-bodies.js";
+import * as registry from "../registry-shapes.js";
 import { MODEL_OPERATIONS } from "./model-operations.js";
 import type { Content, Operation } from "./operation.js";
+import { REGISTRY_OPERATIONS } from "./registry-operations.js";
 import { SERVICE_OPERATIONS } from "./service-operations.js";
 import { TASK_OPERATIONS } from "./task-operations.js";
 import * as tasks from "./task-shapes.js";
 
-export const OPERATIONS: readonly Operation[] = [...MODEL_OPERATIONS, ...TASK_OPERATIONS, ...SERVICE_OPERATIONS];
+export const OPERATIONS: readonly Operation[] = [
+  ...MODEL_OPERATIONS,
+  ...TASK_OPERATIONS,
+  ...REGISTRY_OPERATIONS,
+  ...SERVICE_OPERATIONS,
+];
 
 const verdict = z.enum(["healthy", "unhealthy"]);
 const components = z.record(z.string(), verdict);
@@ -52,6 +60,17 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   TaskCancelled: tasks.taskCancelled,
   TaskEvent: tasks.taskEvent,
   TaskWhy: tasks.taskWhy,
+  RegistryModel: registry.registryModel,
+  RegistryModels: registry.registryModels,
+  RegistryModelBody: registryBodies.modelBody,
+  RegistryVersion: registry.registryVersion,
+  RegistryVersions: registry.registryVersions,
+  RegistryUpload: registry.registryUpload,
+  RegistryUploadBody: registryBodies.uploadBody,
+  RegistryAlias: registry.registryAlias,
+  RegistryAliases: registry.registryAliases,
+  RegistryAliasBody: registryBodies.aliasBody,
+  RegistryAliasHistory: registry.registryHistory,
   Greeting: z.object({ message: z.string() }),
   Health: z.object({ status: z.literal("healthy"), components }),
   Unhealthy: z.object({ detail: z.object({ status: z.literal("unhealthy"), components }) }),

@@ -2,7 +2,7 @@
 import type { z } from "zod";
 
 export interface Operation {
-  readonly method: "get" | "head" | "post" | "put" | "delete";
+  readonly method: "get" | "head" | "post" | "put" | "patch" | "delete";
   /** As OpenAPI writes it: `/models/{name}`. The form with a slash at its end answers too. */
   readonly path: string;
   readonly tag: string;

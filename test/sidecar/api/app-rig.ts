@@ -10,7 +10,7 @@ import type { ModelEntry } from "../../../core/contract/models.js";
 import type { Submission } from "../../../core/contract/tasks.js";
 import { systemClock } from "../../../core/runtime/clock.js";
 import { createHttpClient, type HttpAnswer, type HttpCall } from "../../../core/runtime/http.js";
-import { type AppDeps, createApp, listenOnSocket } from "../../../sidecar/app.js";
+import { type AppDeps, createApp, listenOnSocket, type RegisterRoutes } from "../../../sidecar/app.js";
 import { createSidecarMetrics } from "../../../sidecar/metrics.js";
 import type { ModelCatalogue } from "../../../sidecar/models/catalogue.js";
 import { Presence } from "../../../sidecar/models/presence.js";
@@ -61,7 +61,14 @@ export function submission(change: Partial<Submission> = {}): Submission {
   return submissionOf({ uuid: randomUUID(), ...held, ...change });
 }
 
-export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; config?: ConfigInput } = {}) {
+interface AppOptions {
+  readonly deps?: Partial<AppDeps>;
+  readonly config?: ConfigInput;
+  /** Routes of other parts. */
+  readonly more?: readonly RegisterRoutes[];
+}
+
+export async function startApp(t: Test, options: AppOptions = {}) {
   const config: Config = configSchema.parse(options.config ?? {});
   const { store, blobs, dataDir } = await openRig(t, { bounds: queueBoundsOf(config) });
   const models = oneModel();
@@ -75,7 +82,7 @@ export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; conf
     limits: () => limits,
   });
   let woken = 0;
-  const app = createApp({
+  const deps: AppDeps = {
     store,
     blobs,
     catalogue: models.catalogue,
@@ -102,7 +109,8 @@ export async function startApp(t: Test, options: { deps?: Partial<AppDeps>; conf
     metrics: createSidecarMetrics(store),
     clock: systemClock,
     ...options.deps,
-  });
+  };
+  const app = createApp(deps, options.more);
   // A socket's path has room for 107 bytes; a test's own folder is often longer.
   const folder = mkdtempSync(join(tmpdir(), "sluice-api-"));
   const socketPath = join(folder, "s.sock");

@@ -1,0 +1,40 @@
+/** Imports and exports in a process of their own, which holds the data folder: the command without a running Sluice. */
+import { join } from "node:path";
+import { archiveDirOf } from "../../config/registry-places.js";
+import type { Config } from "../../config/schema.js";
+import type { ExportRequest, ImportRequest, TransferEvent } from "../../core/contract/registry-transfer.js";
+import type { Logger } from "../../core/runtime/logger.js";
+import { openRegistry } from "./open-registry.js";
+import { Transfers } from "./transfers.js";
+
+export interface OfflineTransfer {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly transfer:
+    | { readonly kind: "import"; readonly request: ImportRequest }
+    | { readonly kind: "export"; readonly request: ExportRequest };
+  readonly signal: AbortSignal;
+}
+
+/** @throws as the run it is, and as {@link openRegistry} */
+export async function* transferOffline(options: OfflineTransfer): AsyncGenerator<TransferEvent> {
+  const { config, logger, transfer, signal } = options;
+  const open = await openRegistry({
+    databaseFile: join(config.data_dir, "registry.db"),
+    archiveDir: archiveDirOf(config),
+    settings: () => ({
+      maxVersionBytes: config.registry.max_version_size,
+      cacheMaxItems: config.registry.cache_max_items,
+      cacheMaxBytes: config.registry.cache_max_bytes,
+    }),
+    logger,
+  });
+  try {
+    const transfers = new Transfers(open);
+    yield* transfer.kind === "import"
+      ? transfers.import(transfer.request, signal)
+      : transfers.export(transfer.request, signal);
+  } finally {
+    await open.close();
+  }
+}
