@@ -36,6 +36,19 @@ t.test("a watcher whose process stands still is let go; one that moves is not", 
   watch.cancel();
 });
 
+t.test("a watcher whose process is killed is gone at once, long before a ping", async (t) => {
+  const { client, port, until } = await serveApart(t);
+  await client.createModel("foo");
+  const child = fork(fileURLToPath(new URL("./watching.js", import.meta.url)), [`${port}`, "foo"]);
+  t.teardown(() => child.kill("SIGKILL"));
+  await once(child, "message");
+  await until(({ open }) => open.watchers === 1);
+  const begin = performance.now();
+  child.kill("SIGKILL");
+  await until(({ open }) => open.watchers === 0);
+  t.ok(performance.now() - begin < 10_000);
+});
+
 t.test("an upload on which nothing comes is ended, and its place is free again", async (t) => {
   const { client, until } = await serveApart(t, { idleMs: 300 });
   await client.createModel("foo");
