@@ -108,8 +108,9 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
   if (mlflow !== null) releasers.push("mlflow", () => mlflow.close());
 
   const metrics = createSidecarMetrics(store);
+  const registry = await opening;
   const shared = { tasks, metrics, mlflow, http, clock, logger, config: () => config };
-  const models = openModels(shared);
+  const models = openModels({ ...shared, registry: registry.registry });
   const { catalogue, management, knowledge } = models;
   const stopModels = (deadlineMs: number) => catalogue.stop(deadlineMs);
   releasers.push("models", stopModels);
@@ -122,7 +123,6 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
   const upkeep = startUpkeep(parts);
   releasers.push("upkeep", () => upkeep.stop());
 
-  const registry = await opening;
   const app = createApp(
     {
       store,
@@ -158,7 +158,12 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
       (each) => registerModelRoutes(each, { catalogue, http, management, knowledge }),
       (each) => registerDeploymentRoutes(each, management),
       (each) => registerOnDemandRoutes(each, management.onDemand),
-      (each) => registerRegistryRoutes(each, { registry: registry.registry, uploads: registry.uploads, idleMs: () => config.proxy.timeouts.body }),
+      (each) =>
+        registerRegistryRoutes(each, {
+          registry: registry.registry,
+          uploads: registry.uploads,
+          idleMs: () => config.proxy.timeouts.body,
+        }),
       (each) =>
         registerModelOperations(each, {
           catalogue,
@@ -174,6 +179,7 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
 
   forecast.seed(Object.keys(config.scheduler.classes));
   await dispatcher.start();
+  catalogue.managed.rollouts.start();
   releasers.push("dispatcher", (deadlineMs) => dispatcher.stop(deadlineMs));
 
   const { port } = config.registry;
