@@ -23,6 +23,8 @@ function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
 
+const most = (values: readonly number[]) => (values.length === 0 ? Number.NaN : Math.max(...values));
+
 /** Within each round, then the median of the rounds. */
 export function shareOf(moves: readonly Move[], move: Move, peer: Move["peer"]): number {
   const other = moves.find(
@@ -57,8 +59,8 @@ function reportMoves(moves: readonly Move[], direction: Move["direction"]): void
       formatRatio(shareOf(moves, move, "bare")),
       formatRatio(shareOf(moves, move, "cp + sync")),
       formatMs(quantile(move.timesMs, 0.5)),
-      formatMib(Math.max(Number.NaN, ...move.growthMib)),
-      formatMs(Math.max(Number.NaN, ...move.pausesMs)),
+      formatMib(most(move.growthMib)),
+      formatMs(most(move.pausesMs)),
     ]);
   printSection(direction === "upload" ? "Up" : "Down", formatTable(header, lines));
 }

@@ -56,6 +56,7 @@ export class FileArchive implements Archive {
   readonly #verified: VerifiedFiles;
   readonly #incoming = new Set<IncomingFile>();
   readonly #streams = new Set<FileStream>();
+  #isClosed = false;
   readonly #durableFolders = new Set<string>();
 
   constructor(root: string, threads: ByteThreads) {
@@ -65,6 +66,7 @@ export class FileArchive implements Archive {
   }
 
   async receive(): Promise<Incoming> {
+    this.#refuseClosed();
     const id = randomUUID();
     failpoint("archive.before_create");
     const handle = await onDisk(fileCall(() => open(this.#incomingPath(id), "wx", 0o600)));
@@ -72,6 +74,7 @@ export class FileArchive implements Archive {
   }
 
   async resume(id: string, heldBytes?: number): Promise<Incoming | null> {
+    this.#refuseClosed();
     const path = this.#incomingPath(id);
     try {
       await makeWritable(path);
@@ -145,6 +148,7 @@ export class FileArchive implements Archive {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const stream of this.#streams) {
       stream.destroy(new SluiceError("SHUTTING_DOWN", "the registry's archive is closed"));
     }
@@ -206,6 +210,10 @@ export class FileArchive implements Archive {
         hint: "'sluice registry verify' lists what is missing; restore it from a backup.",
       });
     }
+  }
+
+  #refuseClosed(): void {
+    if (this.#isClosed) throw new SluiceError("SHUTTING_DOWN", "the registry's archive is closed");
   }
 
   #incomingPath(id: string): string {

@@ -90,8 +90,8 @@ export class FileStream extends Readable {
 
   /** What is wanted now gets a slot in its turn; what is read ahead only takes what is to spare. */
   #order(): void {
-    const { slots } = this.#options;
-    if (this.#isComplete) return;
+    const { slots, task } = this.#options;
+    if (this.#isComplete || task.bytes === 0) return;
     if (this.#isWanted && this.#coming.size === 0 && !this.#isAsking) {
       this.#isAsking = true;
       slots.take((slot) => {
