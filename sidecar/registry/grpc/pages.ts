@@ -28,7 +28,6 @@ function readHandle(field: string, handle: string, known: { pattern: RegExp; max
 
 /** The part of a chosen list that one page answers. @param count 0: all that remain */
 export function chosenPage<T>(chosen: readonly T[], skip: bigint, count: number): readonly T[] {
-  if (skip >= BigInt(chosen.length)) return [];
   const start = Number(skip);
   return chosen.slice(start, count === 0 ? undefined : start + count);
 }

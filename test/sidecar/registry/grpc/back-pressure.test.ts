@@ -52,8 +52,11 @@ t.test("what the disk does not take yet stays with the client, but for a message
   call.write(framed(bytes(1, bytes(1, info))));
   const piece = framed(bytes(2, bytes(1, Buffer.alloc(PIECE_BYTES))));
   let taken = 0;
-  for (let i = 0; i < PIECES; i++) call.write(piece, () => (taken += 1));
-  call.end();
+  // One by one: what is written at once is told of at once.
+  const sent = (async () => {
+    for (; taken < PIECES; taken++) await new Promise((resolve) => call.write(piece, resolve));
+    call.end();
+  })();
   // Until nothing moves any more.
   for (let before = -1; before !== taken; ) {
     before = taken;
@@ -61,6 +64,7 @@ t.test("what the disk does not take yet stays with the client, but for a message
   }
   t.ok(taken <= 4, `${taken} messages of ${PIECES} were taken`);
   goOn();
+  await sent;
   t.equal(await status, "0");
   t.equal(registry.latest("foo")?.dataBytes, PIECE_BYTES * PIECES);
 });

@@ -51,7 +51,7 @@ t.test("a browser on the port gets an end, not a hang", async (t) => {
 t.test("a thousand connections come and go, and memory stays", async (t) => {
   const { client, port, until } = await serveApart(t);
   const wave = async () => {
-    const sessions = Array.from({ length: 200 }, () => openSession(t, port));
+    const sessions = Array.from({ length: 250 }, () => openSession(t, port));
     await Promise.all(
       sessions.map((session) => {
         const call = openCall(session, "Version");
@@ -88,13 +88,13 @@ t.test("more connections than are allowed are closed, and room is made again", a
 });
 
 t.test("floods of streams that are reset at once do no harm", async (t) => {
-  const { client, port, state, until } = await serveApart(t);
+  const { client, port, state, until } = await serveApart(t, { keepaliveMs: 200, keepaliveTimeoutMs: 300 });
   await client.createModel("foo");
   const { memoryBytes: before } = await state();
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     const session = openSession(t, port);
     await once(session, "connect");
-    for (let i = 0; i < 2_000 && !session.closed && !session.destroyed; i++) {
+    for (let i = 0; i < 1_500 && !session.closed && !session.destroyed; i++) {
       const stream = openCall(session, i % 2 === 0 ? "VersionUpdate" : "CreateVersion");
       stream.write(framed(bytes(1, "foo")));
       stream.close(8);
