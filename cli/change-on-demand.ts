@@ -56,8 +56,9 @@ async function change(call: ClientCall, body: object | null, flags: ShowFlags, d
 }
 
 function settingsOf(flags: ConfigFlags) {
-  const { modelUri, trackingId, idleTtl, description } = flags;
-  return { model_uri: modelUri, tracking_id: trackingId, idle_ttl: idleTtl, description, deploy: deployOf(flags) };
+  const { modelUri, trackingId, idleTtl, description, follow } = flags;
+  const settings = { model_uri: modelUri, tracking_id: trackingId, idle_ttl: idleTtl, description, follow };
+  return { ...settings, deploy: deployOf(flags) };
 }
 
 /** Undefined when none of its flags is given: what there is stays. */

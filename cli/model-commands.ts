@@ -25,6 +25,8 @@ export interface ConfigFlags extends ShowFlags {
   /** Seconds. */
   readonly idleTtl?: number;
   readonly description?: string;
+  /** Undefined: as it is. */
+  readonly follow?: boolean;
   readonly memory?: string;
   readonly cpus?: string;
   readonly reserveMemory?: string;
@@ -73,7 +75,7 @@ export function addModels(program: Command, actions: ModelActions): void {
   withClientFlags(models.command("deploy"))
     .description("start a model server by hand, for a time")
     .argument("<name>", "what it is to be called")
-    .option("--model-uri <uri>", "where the model is")
+    .option("--model-uri <uri>", "where the model is, such as models:/mine/3 or sluice://mine/latest")
     .option("--tracking-id <run>", "or the MLflow run that made it")
     .option(
       "--ttl <duration>",
@@ -197,10 +199,12 @@ function refuse(where: Command, kind: "command" | "option", word: string, known:
 
 function withConfigFlags(command: Command): Command {
   return command
-    .option("--model-uri <uri>", "where the model is")
+    .option("--model-uri <uri>", "where the model is, such as models:/mine/3 or sluice://mine/latest")
     .option("--tracking-id <run>", "or the MLflow run that made it")
     .option("--idle-ttl <duration>", "stopped after this long without use, e.g. 30m", parseIdleTtl)
     .option("--description <text>", "for people")
+    .option("--follow", "replace a running server when the version that the URI's latest or alias means changes")
+    .option("--no-follow", "leave it until its next start")
     .option("--memory <size>", "limit of its server, e.g. 4g; any of these four replaces all four", parseMemory)
     .option("--cpus <n>", "limit of its server, e.g. 1.5", parseCpus)
     .option("--reserve-memory <size>", "what its server needs", parseMemory)

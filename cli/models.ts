@@ -34,6 +34,16 @@ export interface ModelState {
   readonly idle_ttl: number | null;
   readonly expires_at: string | null;
   readonly problem: string | null;
+  /** Null, or left out by an older Sluice: it follows no version. */
+  readonly rollout?: Rollout | null;
+}
+
+interface Rollout {
+  readonly follows: string;
+  readonly wanted: string | null;
+  readonly phase: string;
+  readonly problem: string | null;
+  readonly former_servers: number;
 }
 
 interface Row extends Model {
@@ -135,11 +145,20 @@ export async function showModel(name: string, flags: ShowFlags): Promise<void> {
     process.stdout.write(`${JSON.stringify(page, null, 2)}\n`);
     return;
   }
-  const { tracking, runtime: _wholePage, ...fields } = page;
-  const rows = Object.entries({ ...fields, run: tracking?.run_id ?? null }).filter(([, value]) => value !== null);
+  const { tracking, runtime: _wholePage, rollout = null, ...fields } = page;
+  const more = { rollout: rollout === null ? null : rolloutOf(rollout), run: tracking?.run_id ?? null };
+  const rows = Object.entries({ ...fields, ...more }).filter(([, value]) => value !== null);
   const columns: Column<[string, unknown]>[] = [
     { title: "FIELD", value: ([key]) => key },
     { title: "VALUE", value: ([key, value]) => (key === "idle_ttl" ? formatSeconds(Number(value)) : String(value)) },
   ];
   process.stdout.write(formatTable(rows, columns, { ...layoutOf(process.stdout), width: Number.POSITIVE_INFINITY }));
+}
+
+/** `follows latest, sluice://m/3: waiting (a training is under way), 1 former server in use`. Pure. */
+export function rolloutOf({ follows, wanted, phase, problem, former_servers: formers }: Rollout): string {
+  const what = wanted === null ? `follows ${follows}, which there is none of` : `follows ${follows}, ${wanted}`;
+  const why = problem === null ? "" : ` (${problem})`;
+  const inUse = formers === 0 ? "" : `, ${formers} former ${formers === 1 ? "server" : "servers"} in use`;
+  return `${what}: ${phase}${why}${inUse}`;
 }

@@ -1,10 +1,10 @@
 /** `sluice registry verify`: every archived version read and held against its hash; a line for each that is damaged. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { archiveDirOf } from "../config/registry-places.js";
+import { dirname } from "node:path";
+import { registryFilesOf } from "../config/registry-files.js";
 import type { RegistryProblem, VerifyProgress } from "../sidecar/registry/verify.js";
 import { CliError, EXIT } from "./exit.js";
-import { loadConfiguration } from "./global-flags.js";
+import { loadConfiguration, loadOptionsOf } from "./global-flags.js";
 import { onInterrupt } from "./interrupt.js";
 import type { VerifyFlags } from "./registry-commands.js";
 import { formatBytes, plain } from "./terminal.js";
@@ -12,9 +12,9 @@ import { showTransfer, type TransferProgress } from "./transfer-progress.js";
 
 export async function verifyVersions(flags: VerifyFlags): Promise<void> {
   const { config } = loadConfiguration(flags);
-  const databaseFile = join(config.data_dir, "registry.db");
+  const { databaseFile, archiveDir } = registryFilesOf(config, loadOptionsOf(flags));
   if (!existsSync(databaseFile)) {
-    throw new CliError(EXIT.usage, `there is no registry in ${config.data_dir}`, {
+    throw new CliError(EXIT.usage, `there is no registry in ${dirname(databaseFile)}`, {
       hint: "--config or --data-dir names another data folder.",
     });
   }
@@ -23,14 +23,14 @@ export async function verifyVersions(flags: VerifyFlags): Promise<void> {
   const bar = new VerifyBar();
   let problems = 0;
   try {
-    const options = { databaseFile, archiveDir: archiveDirOf(config), signal, onProgress: bar.show };
+    const options = { databaseFile, archiveDir, signal, onProgress: bar.show };
     for await (const problem of verifyRegistry(options)) {
       problems += 1;
       bar.end();
       process.stdout.write(`${flags.json === true ? jsonOf(problem) : lineOf(problem)}\n`);
     }
   } catch (caught) {
-    if (!signal.aborted) throw unreadable(caught, config.data_dir);
+    if (!signal.aborted) throw unreadable(caught, dirname(databaseFile));
     throw new CliError(EXIT.interrupted, "stopped before everything was read", { cause: caught });
   } finally {
     bar.end();

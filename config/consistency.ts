@@ -1,4 +1,5 @@
 /** What must hang together across keys. Pure; takes settings that are half right too, so that every fault comes at once. */
+import { isRegistryUri } from "../core/contract/registry.js";
 import { DEFAULT_CLASSES } from "./sections/work.js";
 
 export interface Inconsistency {
@@ -18,6 +19,7 @@ export function findInconsistencies(settings: unknown): Inconsistency[] {
   return [
     ...namesTwice(config),
     ...doorsTwice(config),
+    ...nothingToFollow(config),
     ...missingClasses(config),
     ...crossedBounds(config),
     ...outOfBounds(config),
@@ -51,6 +53,15 @@ function doorsTwice(config: Loose): Inconsistency[] {
       seen.add(name);
       return twice ? [{ path, message: `the ${name} is used twice` }] : [];
     });
+  });
+}
+
+function nothingToFollow(config: Loose): Inconsistency[] {
+  return items(config.discovery?.process).flatMap((entry, index) => {
+    const [uri, follow]: unknown[] = [entry?.model_uri, entry?.follow];
+    if (typeof follow !== "string" || (typeof uri === "string" && isRegistryUri(uri))) return [];
+    const message = `needs a model_uri of the registry, such as sluice://<model>/${follow}`;
+    return [{ path: ["discovery", "process", index, "follow"], message }];
   });
 }
 

@@ -95,7 +95,7 @@ export function forwardToModel(parts: ProxyParts, visit: HttpVisit, asked: Model
   const { req, res, requestId } = visit;
   const { request, target, route } = asked;
   const { prefix } = target;
-  const tally = parts.presence.enter(route.entry.name);
+  const tally = parts.presence.enter(route.entry);
   const head = requestHead(req.rawHeaders, {
     peer: peerOf(req),
     authority: request.authority,

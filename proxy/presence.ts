@@ -6,18 +6,23 @@
  */
 import { randomUUID } from "node:crypto";
 import type { PresenceReport } from "../core/contract/internal-api.js";
+import type { ModelEntry } from "../core/contract/models.js";
 import type { HttpClient } from "../core/runtime/http.js";
 import type { RouteFollower } from "./route-table.js";
 
 export interface PresenceOptions {
   readonly id: string;
+  /** See {@link PresenceReport.localUrl}. */
+  readonly localUrl: () => string;
   readonly routes: Pick<RouteFollower, "view" | "isConnected" | "onChange">;
   readonly client: HttpClient;
 }
 
-/** One model's requests and sockets. */
+/** Requests and sockets of one server of a model. */
 export interface Tally {
   readonly model: string;
+  /** Null where Sluice has not started it. */
+  readonly server: string | null;
   open: number;
   isUsed: boolean;
 }
@@ -28,6 +33,13 @@ const PAUSE_MS = 250;
 const RETRY_MS = 500;
 const CALL_MS = 5_000;
 const GOODBYE_MS = 1_000;
+
+/** Where a program on this machine reaches what listens there: on all addresses is on the loopback too. */
+export function localUrlOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  if (host === "0.0.0.0" || host === "localhost") return `http://127.0.0.1:${port}`;
+  if (host === "::") return `http://[::1]:${port}`;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
 
 export function newProxyId(): string {
   return `${process.pid}-${randomUUID()}`;
@@ -53,16 +65,22 @@ export class Presence {
     });
   }
 
-  /** To be called in the turn in which it was decided that the request goes to this model; the answer to {@link leave} at its end. */
-  enter(model: string): Tally {
-    let tally = this.#tallies.get(model);
-    if (tally === undefined) {
-      tally = { model, open: 0, isUsed: false };
-      this.#tallies.set(model, tally);
-    }
+  /** To be called in the turn in which it was decided that the request goes to this server; the answer to {@link leave} at its end. */
+  enter({ name, serverId }: Pick<ModelEntry, "name" | "serverId">): Tally {
+    const tally = this.#tallyOf(name, serverId ?? null);
     tally.open += 1;
     tally.isUsed = true;
     if (!this.#hasNews) this.#tellSoon(PAUSE_MS);
+    return tally;
+  }
+
+  #tallyOf(model: string, server: string | null): Tally {
+    const key = `${model} ${server}`;
+    let tally = this.#tallies.get(key);
+    if (tally === undefined) {
+      tally = { model, server, open: 0, isUsed: false };
+      this.#tallies.set(key, tally);
+    }
     return tally;
   }
 
@@ -118,23 +136,24 @@ export class Presence {
   #report(isLeaving: boolean): PresenceReport {
     const { epoch, version } = this.#options.routes.view.snapshot;
     const inFlight: Record<string, number> = {};
-    const used: string[] = [];
-    for (const [model, tally] of this.#tallies) {
-      if (tally.isUsed) used.push(model);
+    const servers: Record<string, number> = {};
+    const used = new Set<string>();
+    for (const [key, tally] of this.#tallies) {
+      const { model, server, open } = tally;
+      if (tally.isUsed) used.add(model);
       tally.isUsed = false;
-      if (tally.open > 0) inFlight[model] = tally.open;
-      else this.#tallies.delete(model);
+      if (open === 0) this.#tallies.delete(key);
+      else inFlight[model] = (inFlight[model] ?? 0) + open;
+      if (open > 0 && server !== null) servers[server] = open;
     }
     this.#sequence += 1;
-    return { proxy: this.#options.id, sequence: this.#sequence, epoch, version, inFlight, used, isLeaving };
+    const { id: proxy, localUrl } = this.#options;
+    const at = { proxy, localUrl: localUrl(), epoch, version, sequence: this.#sequence };
+    return { ...at, inFlight, servers, used: [...used], isLeaving };
   }
 
   #rememberUse({ used }: PresenceReport): void {
-    for (const model of used) {
-      const tally = this.#tallies.get(model) ?? { model, open: 0, isUsed: true };
-      tally.isUsed = true;
-      this.#tallies.set(model, tally);
-    }
+    for (const model of used) this.#tallyOf(model, null).isUsed = true;
   }
 
   async #send(report: PresenceReport, withinMs: number): Promise<boolean> {

@@ -17,7 +17,7 @@ import { type Door, Listeners } from "./listeners.js";
 import { ProxyMetrics } from "./metrics.js";
 import { ownMetrics } from "./own-routes.js";
 import type { ProxyParts } from "./parts.js";
-import { newProxyId, Presence } from "./presence.js";
+import { localUrlOf, newProxyId, Presence } from "./presence.js";
 import { RouteFollower, type RouteView } from "./route-table.js";
 
 export interface ProxyOptions {
@@ -66,7 +66,8 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     proxyId,
     ...(options.routeSilenceMs === undefined ? {} : { silenceMs: options.routeSilenceMs }),
   });
-  const presence = new Presence({ id: proxyId, routes, client });
+  let localUrl = "";
+  const presence = new Presence({ id: proxyId, localUrl: () => localUrl, routes, client });
   // After everything that can have something in flight.
   releasers.push("presence", () => presence.stop());
   const limits = { connectTimeoutMs: timeouts.connect, responseTimeoutMs: timeouts.response };
@@ -107,6 +108,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   });
   const inFlight = () => models.inFlight + sidecar.inFlight + upgrader.open + ledger.held;
   const address = await listeners.open(options.listen.port);
+  localUrl = localUrlOf(address);
   releasers.push("ports", () => listeners.destroy());
   const follow = (view: RouteView) => {
     retain(view, models, metrics);

@@ -20,7 +20,7 @@ export async function upgrade(parts: ProxyParts, { visit, client }: Handshake, a
   client.socket.once("close", () => gone.abort());
   const route = await readyRoute(parts, asked.route, gone.signal);
   if (gone.signal.aborted) throw new SluiceError("CLIENT_GONE", "the client closed the connection");
-  const tally = parts.presence.enter(route.entry.name);
+  const tally = parts.presence.enter(route.entry);
   client.socket.once("close", () => parts.presence.leave(tally));
   const head = requestHead(req.rawHeaders, {
     peer: peerOf(req),

@@ -11,7 +11,9 @@ import { createModelKnowledge, type ModelKnowledge } from "./models/model-knowle
 import { createModelManagement } from "./models/model-management.js";
 import { createModelMetrics } from "./models/model-metrics.js";
 import { createOnDemandConfigs } from "./models/on-demand.js";
+import { createPackages } from "./models/packages.js";
 import { createReferences } from "./models/references.js";
+import type { Registry } from "./registry/registry.js";
 import { deployRulesOf, onDemandSettingsOf } from "./settings.js";
 import type { OpenTasks } from "./tasks/open-tasks.js";
 import type { Mlflow } from "./tracking/mlflow.js";
@@ -21,6 +23,8 @@ export interface ModelsOptions {
   readonly metrics: Pick<SidecarMetrics, "registry">;
   /** Null where there is none that can be asked. */
   readonly mlflow: Mlflow | null;
+  /** Null where there is none to deploy from. */
+  readonly registry: Registry | null;
   readonly http: HttpClient;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -35,11 +39,12 @@ export interface Models {
   readonly knowledge: ModelKnowledge;
 }
 
-export function openModels({ tasks, metrics, mlflow, http, clock, logger, config }: ModelsOptions): Models {
+export function openModels({ tasks, metrics, mlflow, registry, http, clock, logger, config }: ModelsOptions): Models {
   const store = tasks.models;
   const log = logger.child("sidecar.models");
   const knowledge = createModelKnowledge(mlflow, clock);
-  const references = createReferences(mlflow);
+  const packages = createPackages(registry);
+  const references = createReferences(mlflow, packages);
   const modelMetrics = createModelMetrics(metrics.registry);
   const catalogue = createModelCatalogue({
     config: config(),
@@ -47,12 +52,15 @@ export function openModels({ tasks, metrics, mlflow, http, clock, logger, config
     store,
     needOf: (model) => tasks.store.needOf(model),
     modelTypeOf: (modelUri) => knowledge.modelType(modelUri),
+    packages,
     observer: modelMetrics,
     http,
     clock,
     logger: log,
   });
   modelMetrics.watch(catalogue);
+  registry?.onChange(() => catalogue.managed.rollouts.look());
+  registry?.followUses(() => catalogue.managed.servers.uses);
   const management = createModelManagement({
     catalogue,
     store,

@@ -14,6 +14,7 @@ import { registerDeploymentRoutes } from "./api/deployments.js";
 import { registerModelOperations } from "./api/model-operations.js";
 import { registerModelRoutes } from "./api/models.js";
 import { registerOnDemandRoutes } from "./api/on-demand.js";
+import { registerRegistryRoutes } from "./api/registry.js";
 import { registerRegistryTransfers } from "./api/registry-transfers.js";
 import { createApp, listenOnSocket } from "./app.js";
 import type { HealthCheck } from "./health.js";
@@ -85,12 +86,12 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
     clock,
     onDeath,
   });
-  releasers.push("registry", () =>
-    opening.then(
-      (registry) => registry.close(),
-      () => undefined,
-    ),
+  const undoing = opening.then(
+    (registry) => () => registry.close(),
+    // Told below, where it is waited for.
+    () => async () => {},
   );
+  releasers.push("registry", async () => (await undoing)());
 
   const tasks = await openTasks({
     dataDir,
@@ -109,8 +110,9 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
   if (mlflow !== null) releasers.push("mlflow", () => mlflow.close());
 
   const metrics = createSidecarMetrics(store);
+  const registry = await opening;
   const shared = { tasks, metrics, mlflow, http, clock, logger, config: () => config };
-  const models = openModels(shared);
+  const models = openModels({ ...shared, registry: registry.registry });
   const { catalogue, management, knowledge } = models;
   const stopModels = (deadlineMs: number) => catalogue.stop(deadlineMs);
   releasers.push("models", stopModels);
@@ -123,7 +125,6 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
   const upkeep = startUpkeep(parts);
   releasers.push("upkeep", () => upkeep.stop());
 
-  const registry = await opening;
   const app = createApp(
     {
       store,
@@ -160,6 +161,12 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
       (each) => registerDeploymentRoutes(each, management),
       (each) => registerOnDemandRoutes(each, management.onDemand),
       (each) =>
+        registerRegistryRoutes(each, {
+          registry: registry.registry,
+          uploads: registry.uploads,
+          idleMs: () => config.proxy.timeouts.body,
+        }),
+      (each) =>
         registerModelOperations(each, {
           catalogue,
           management,
@@ -175,6 +182,7 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
 
   forecast.seed(Object.keys(config.scheduler.classes));
   await dispatcher.start();
+  catalogue.managed.rollouts.start();
   releasers.push("dispatcher", (deadlineMs) => dispatcher.stop(deadlineMs));
 
   const { port } = config.registry;

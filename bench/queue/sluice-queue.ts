@@ -115,6 +115,7 @@ function startWork(concurrency: number, count: number) {
     ensureReady: async () => entry,
     onChange: () => () => {},
     lease: () => () => {},
+    isChanging: () => false,
   };
   const caller: Caller = {
     async call(task) {

@@ -1,12 +1,13 @@
 /** `proxy` and `discovery`: where Sluice listens and which model servers there are. */
 import { z } from "zod";
+import { ALIAS_NAME } from "../../core/contract/registry.js";
 import {
   command,
   count,
   duration,
-  LATER,
   LONGEST_AGE_MS,
   modelName,
+  modelUri,
   optionalText,
   port,
   rateLimit,
@@ -71,13 +72,21 @@ const processModel = z.strictObject({
     .nullable()
     .default(null)
     .describe("Working folder, {sluice_home} is filled in; null: Sluice's own"),
-  model_uri: optionalText().describe("Handed to the command as {model_uri}"),
+  model_uri: modelUri().describe(
+    "Handed to the command as {model_uri}; the file of sluice://<model>/<number, latest or alias> as {model_path}",
+  ),
   model_type: optionalText().describe("Handed to the command as {model_type}, and shown with the model"),
   idle_ttl: duration(1_000, LONGEST_AGE_MS)
     .nullable()
     .default(null)
     .describe("Stopped after this long without use; null: never"),
-  follow: optionalText().describe("Registry version or alias to follow").meta(LATER),
+  follow: text()
+    .refine((value) => value === "latest" || ALIAS_NAME.test(value), { error: "must be latest or an alias" })
+    .nullable()
+    .default(null)
+    .describe(
+      "latest, or an alias, of the registry's model in model_uri: a running server is replaced when that means another version; null: it runs on until its next start",
+    ),
   concurrency: count().nullable().default(null).describe("Queued or gated calls at a time; null: models.concurrency"),
   rate_limit: rateLimit().describe("How often it is called; null: models.rate_limit"),
 });

@@ -1,6 +1,7 @@
 /** The kinds of value that settings are made of. Inside, durations are milliseconds and sizes are bytes, whatever unit was written. */
 import { z } from "zod";
 import { MODEL_NAME } from "../../core/contract/models.js";
+import { isRegistryUri, readRegistryUri } from "../../core/contract/registry.js";
 
 const DURATION = /^(\d+(?:\.\d+)?)\s?(ms|s|m|h|d)?$/;
 const DURATION_UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -91,6 +92,22 @@ export const modelName = () =>
     .string()
     .regex(MODEL_NAME, "must begin with a letter or digit and hold only letters, digits, '_', '.', '-' (at most 255)");
 
+/** A model's URI of any scheme; one of the registry's must name a version. */
+export const modelUri = () =>
+  z
+    .string()
+    .min(1)
+    .superRefine((value, context) => {
+      try {
+        if (isRegistryUri(value)) readRegistryUri(value);
+      } catch {
+        const message = "must be sluice://<model>/<number>, sluice://<model>/latest or sluice://<model>/<alias>";
+        context.addIssue({ code: "custom", message });
+      }
+    })
+    .nullable()
+    .default(null);
+
 /** A model server's base URL, without the slash at its end. */
 export const url = () =>
   z
@@ -103,10 +120,18 @@ export const url = () =>
     .transform((value) => value.replace(/\/+$/, ""));
 
 /** Filled in when a model server is started; `sluice_home` when the configuration is loaded. */
-export const PLACEHOLDERS = ["name", "model_uri", "model_path", "model_type", "port", "sluice_home"] as const;
+export const PLACEHOLDERS = [
+  "name",
+  "model_uri",
+  "model_path",
+  "model_type",
+  "port",
+  "registry_url",
+  "sluice_home",
+] as const;
 
 /** Those of a command that runs in a container. */
-const CONTAINER_PLACEHOLDERS = ["name", "model_uri", "model_type", "port"] as const;
+const CONTAINER_PLACEHOLDERS = ["name", "model_uri", "model_path", "model_type", "port"] as const;
 
 /** Text in which {placeholders} stand; unknown ones are refused. */
 export const template = (placeholders: readonly string[] = PLACEHOLDERS) =>
@@ -124,7 +149,7 @@ export const command = () =>
     .array(template().min(1))
     .min(1)
     .describe(
-      "Program and arguments, never a shell line; {name} {model_uri} {model_path} {model_type} {port} {sluice_home} are filled in",
+      "Program and arguments, never a shell line; {name} {model_uri} {model_path} {model_type} {port} {registry_url} {sluice_home} are filled in",
     );
 
 /** Arguments given to a container's image. */
@@ -133,7 +158,7 @@ export const containerCommand = () =>
     .array(template(CONTAINER_PLACEHOLDERS))
     .min(1)
     .describe(
-      "What a model server's container runs, argument by argument, never a shell line; {name} {model_uri} {model_type} {port} are filled in",
+      "What a model server's container runs, argument by argument, never a shell line; {name} {model_uri} {model_path} {model_type} {port} are filled in",
     );
 
 /** Graphics processors for a container. */

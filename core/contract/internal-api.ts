@@ -90,10 +90,14 @@ export function decodeTableVersion(text: unknown): TableVersion | null {
 export interface PresenceReport extends TableVersion {
   /** As in {@link PROXY_HEADER}. */
   readonly proxy: string;
+  /** Where a program on this machine reaches it: a base URL without trailing slash. */
+  readonly localUrl: string;
   /** Grows with each report of this proxy. */
   readonly sequence: number;
   /** Requests and sockets by model; a model without any is left out. */
   readonly inFlight: Readonly<Record<string, number>>;
+  /** The same by the server they were sent to ({@link ModelEntry.serverId}); servers that Sluice has not started have none. */
+  readonly servers: Readonly<Record<string, number>>;
   /** Models that had a request since the last report that arrived. */
   readonly used: readonly string[];
   /** It ends: nothing is in flight any more, and nothing will be. */

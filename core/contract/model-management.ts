@@ -30,6 +30,8 @@ export interface OnDemandConfig {
   readonly created_at: string;
   readonly updated_at: string;
   readonly deploy?: DeploySpec;
+  /** Sluice's own; absent: false. */
+  readonly follow?: true;
 }
 
 /** What MLflow knows of a model's URI; CMG's seven keys. */
@@ -52,6 +54,8 @@ export interface OnDemandCreate {
   readonly idle_ttl: number | null;
   readonly description: string | null;
   readonly deploy: DeploySpec | null;
+  /** A running server is replaced when `latest` or the alias in model_uri means another version; null: as it is. */
+  readonly follow: boolean | null;
   readonly replace_enabled: boolean;
   readonly inherit_config: boolean;
 }
@@ -62,6 +66,7 @@ export interface OnDemandUpdate {
   readonly idle_ttl: number | null;
   readonly description: string | null;
   readonly deploy: DeploySpec | null;
+  readonly follow: boolean | null;
   readonly clear_tracking_id: boolean;
   readonly clear_idle_ttl: boolean;
   readonly clear_description: boolean;

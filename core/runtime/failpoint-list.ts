@@ -57,6 +57,13 @@ export const MODEL_FAILPOINTS = [
   "deployment.before_commit",
   "deploy.after_row",
   "remove.after_stop",
+  // Another server takes the place of the present one.
+  "rollout.before_start",
+  "rollout.after_ready",
+  "rollout.before_commit",
+  "rollout.after_commit",
+  "rollout.after_switch",
+  "rollout.after_stop",
 ] as const;
 
 /**

@@ -2,7 +2,7 @@ import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Writes a file so that after a power cut there is the old one or the new one, never a part: temporary file, fsync, rename, fsync. */
-export async function writeFileSafely(path: string, content: string): Promise<void> {
+export async function writeFileSafely(path: string, content: string | Buffer): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   const file = await open(temporary, "w");
   try {

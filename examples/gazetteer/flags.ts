@@ -8,6 +8,7 @@ export interface Options {
   readonly modelType: string;
   readonly modelPath: string | null;
   readonly dataDir: string | null;
+  readonly registry: string | null;
   readonly loadMs: number;
   readonly rateLimit: number | null;
   readonly maxBodyBytes: number;
@@ -44,13 +45,19 @@ export const FLAGS: { readonly [K in keyof Options]: Flag } = {
     flag: "model-path",
     kind: "text",
     default: null,
-    help: "version file to start from, path or `file://` URL",
+    help: "version file to start from, path or `file://` URL; none or empty: the built-in list",
   },
   dataDir: {
     flag: "data-dir",
     kind: "text",
     default: null,
     help: "where versions and runs are kept; without it in memory only",
+  },
+  registry: {
+    flag: "registry",
+    kind: "text",
+    default: null,
+    help: "the model's place in a registry, `http://…/registry/models/<name>`: what is trained is uploaded there; none or empty: it is not",
   },
   loadMs: { flag: "load-ms", kind: "number", default: 0, help: "pretend to load for so long before the port opens" },
   rateLimit: {

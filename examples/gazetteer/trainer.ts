@@ -13,6 +13,8 @@ export interface Work {
   readonly runs: RunBook;
   /** Called once for each document done. */
   readonly dwell: () => Promise<void>;
+  /** Aborted when the job is cancelled. */
+  readonly signal: AbortSignal;
   /** Lets other requests have their turn. */
   readonly breathe: () => Promise<void>;
 }
@@ -82,11 +84,12 @@ export class Trainer {
         throw new Error(`Failed after ${done} documents as told by --train-fail-after`);
     };
     try {
-      await order.work({ run, runs: this.runs, dwell, breathe });
+      await order.work({ run, runs: this.runs, dwell, signal, breathe });
       await this.runs.finish(run, "FINISHED");
     } catch (error) {
-      if (!(error instanceof Cancelled)) run.tags.exception = (error as Error).message;
-      await this.runs.finish(run, error instanceof Cancelled ? "KILLED" : "FAILED").catch(() => {});
+      const isCancelled = error instanceof Cancelled || signal.aborted;
+      if (!isCancelled) run.tags.exception = (error as Error).message;
+      await this.runs.finish(run, isCancelled ? "KILLED" : "FAILED").catch(() => {});
     }
   }
 }

@@ -50,7 +50,7 @@ async function startSupervised(call: Call): Promise<Reply> {
     },
     work: async (work) => {
       const terms = await trainSupervised(work, call.service.annotator.terms, documents, plan);
-      if (plan.epochs > 0) await call.service.adopt(terms, work.run);
+      if (plan.epochs > 0) await call.service.adopt(terms, work);
     },
   });
 }
@@ -75,7 +75,7 @@ async function startUnsupervised(call: Call): Promise<Reply> {
     tags: { ...describeInput(form, files, texts), "training.trainer.mode": "train" },
     work: async (work) => {
       const terms = await trainUnsupervised(work, call.service.annotator.terms, texts, query.epochs);
-      if (query.epochs > 0) await call.service.adopt(terms, work.run);
+      if (query.epochs > 0) await call.service.adopt(terms, work);
     },
   });
 }

@@ -16,18 +16,24 @@ export interface Version {
   readonly terms: readonly Term[];
 }
 
-/** @returns where the new version lies, as a `file://` URL that `--model-path` understands */
-export async function writeVersion(
-  dataDir: string,
-  model: Pick<Version, "name" | "model_type" | "terms">,
-): Promise<string> {
+/** A version's file. */
+export function encodeVersion(model: Omit<Version, "format">): Buffer {
+  const { name, model_type, version, terms } = model;
+  return Buffer.from(JSON.stringify({ format: FORMAT, name, model_type, version, terms } satisfies Version));
+}
+
+/** @returns the number after those that lie in the folder, from 1 up */
+export async function nextVersion(dataDir: string): Promise<number> {
   const folder = join(dataDir, "versions");
   await mkdir(folder, { recursive: true });
   const taken = (await readdir(folder)).map((file) => Number(/-(\d+)\.json$/u.exec(file)?.[1] ?? 0));
-  const version = Math.max(0, ...taken) + 1;
-  const path = join(folder, `${model.name.replace(/[^\w.-]/gu, "_")}-${version}.json`);
-  const { name, model_type, terms } = model;
-  await writeFileSafely(path, JSON.stringify({ format: FORMAT, name, model_type, version, terms } satisfies Version));
+  return Math.max(0, ...taken) + 1;
+}
+
+/** @returns where the new version lies, as a `file://` URL that `--model-path` understands */
+export async function writeVersion(dataDir: string, name: string, version: number, content: Buffer): Promise<string> {
+  const path = join(dataDir, "versions", `${name.replace(/[^\w.-]/gu, "_")}-${version}.json`);
+  await writeFileSafely(path, content);
   return pathToFileURL(path).href;
 }
 

@@ -53,40 +53,47 @@ function beginningOf(block: Buffer, bytes: number): Uint8Array {
   return beginning;
 }
 
-async function* chunksOf(request: IncomingMessage, { idleMs, signal }: IncomingOptions): AsyncGenerator<Buffer, void> {
-  const iterator = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
+/** One chunk at a time; between two of them the request is paused. */
+async function* chunksOf(request: IncomingMessage, options: IncomingOptions): AsyncGenerator<Buffer, void> {
   for (;;) {
-    const next = await within(idleMs, signal, () => iterator.next());
-    if (next.done === true) return;
-    yield next.value;
+    const chunk = await nextChunk(request, options);
+    if (chunk === null) return;
+    yield chunk;
   }
 }
 
-/** What the request's stream says of its break is its own matter; ours names what it means. */
-function within<Value>(idleMs: number, signal: AbortSignal | undefined, ask: () => Promise<Value>): Promise<Value> {
+/** Null at the end. No iterator of Node's: one that waits cannot be left, and nobody could read the rest. */
+function nextChunk(request: IncomingMessage, { idleMs, signal }: IncomingOptions): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
     const over = () => {
       clearTimeout(timer);
+      request.pause().off("data", onData).off("end", onEnd).off("error", onBreak).off("close", onBreak);
       signal?.removeEventListener("abort", onAbort);
     };
     const fail = (error: unknown) => {
       over();
       reject(error);
     };
+    const onData = (chunk: Buffer) => {
+      over();
+      resolve(chunk);
+    };
+    const onEnd = () => {
+      over();
+      resolve(null);
+    };
+    // What the stream says of its break is its own matter; ours names what it means.
+    const onBreak = (cause?: unknown) =>
+      fail(new SluiceError("BODY_CUT_SHORT", "the request's body ended before it was complete", { cause }));
     const onAbort = () => fail(signal?.reason);
     const timer = setTimeout(
       () => fail(new SluiceError("BODY_TIMEOUT", `nothing of the body came for ${idleMs / 1_000} s`)),
       idleMs,
     );
     if (signal?.aborted === true) return onAbort();
+    if (request.readableEnded) return onEnd();
+    if (request.destroyed) return onBreak();
     signal?.addEventListener("abort", onAbort, { once: true });
-    ask().then(
-      (value) => {
-        over();
-        resolve(value);
-      },
-      (cause: unknown) =>
-        fail(new SluiceError("BODY_CUT_SHORT", "the request's body ended before it was complete", { cause })),
-    );
+    request.on("data", onData).once("end", onEnd).once("error", onBreak).once("close", onBreak).resume();
   });
 }

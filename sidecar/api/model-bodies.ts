@@ -52,6 +52,11 @@ const settings = {
   idle_ttl: idleTtl.nullish(),
   description: plainText().nullish(),
   deploy: deploySpec.nullish().describe("Limits and reservations of its server"),
+  follow: laxBoolean()
+    .nullish()
+    .describe(
+      "A running server is replaced when `latest` or the alias in model_uri means another version; null: as it is",
+    ),
 };
 
 export const createBody = z.object({
@@ -91,12 +96,13 @@ export function updateRequest(body: z.output<typeof updateBody>): OnDemandUpdate
 
 type Settings = z.output<z.ZodObject<typeof settings>>;
 
-function settingsOf({ model_uri, tracking_id, idle_ttl, description, deploy }: Settings) {
+function settingsOf({ model_uri, tracking_id, idle_ttl, description, deploy, follow }: Settings) {
   return {
     model_uri: model_uri ?? null,
     tracking_id: tracking_id ?? null,
     idle_ttl: idle_ttl ?? null,
     description: description ?? null,
     deploy: deploy === null || deploy === undefined ? null : withoutNulls(deploy),
+    follow: follow ?? null,
   };
 }

@@ -4,6 +4,7 @@ import type { ModelEntry } from "../../core/contract/models.js";
 import { wireTime } from "../../core/contract/tasks.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { ModelManagement } from "../models/management.js";
+import type { RolloutState } from "../models/rollouts.js";
 import { deploymentTypeOf, known } from "./known-model.js";
 import { registerModelEvents } from "./model-events.js";
 import { registerModelLogs } from "./model-logs.js";
@@ -67,5 +68,10 @@ function stateOf(entry: ModelEntry, management: Pick<ModelManagement, "facts">):
     idle_ttl: facts?.idleTtlSeconds ?? null,
     expires_at: expiresAtMs === null ? null : wireTime(expiresAtMs),
     problem: entry.problem,
+    rollout: facts?.rollout == null ? null : shownRollout(facts.rollout),
   };
+}
+
+function shownRollout({ formerServers, ...rollout }: RolloutState): NonNullable<ModelState["rollout"]> {
+  return { ...rollout, former_servers: formerServers };
 }

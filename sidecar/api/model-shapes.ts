@@ -8,6 +8,7 @@ import type {
   OnDemandConfig,
 } from "../../core/contract/model-management.js";
 import { DEPLOYMENT_TYPES, MODEL_SOURCES, MODEL_STATES } from "../../core/contract/models.js";
+import { ROLLOUT_PHASES } from "../models/rollouts.js";
 import { cpus, gpus, memory } from "./model-bodies.js";
 
 const shown = z.object({ memory: memory.exactOptional(), cpus: cpus.exactOptional() });
@@ -41,6 +42,7 @@ export const onDemandConfig = z.object({
   created_at: wireTime,
   updated_at: wireTime,
   deploy: shownSpec.exactOptional(),
+  follow: z.literal(true).exactOptional().describe("A running server is replaced when its URI means another version"),
 }) satisfies z.ZodType<OnDemandConfig>;
 
 export const onDemandList = z.object({ configs: z.array(onDemandConfig), total: z.int() });
@@ -73,6 +75,16 @@ export type ModelObject = z.output<typeof modelObject>;
 
 export const modelLists = z.object({ running: z.array(modelObject), on_demand: z.array(modelObject) });
 
+const rollout = z
+  .object({
+    follows: z.string().describe("`latest` or the alias"),
+    wanted: z.string().nullable().describe("The version that is now; null: none that can be deployed"),
+    phase: z.enum(ROLLOUT_PHASES).describe("`failed`: the wanted version does not run, and the one before serves on"),
+    problem: z.string().nullable().describe("What it waits for, or why it failed"),
+    former_servers: z.int().describe("Servers that were replaced and are still in use"),
+  })
+  .describe("How a model that follows a version is brought to it");
+
 /** A model as operators see it. */
 export const modelState = z.object({
   name: z.string(),
@@ -88,6 +100,7 @@ export const modelState = z.object({
   idle_ttl: z.number().nullable().describe("Seconds; null: never stopped for idleness"),
   expires_at: wireTime.nullable().describe("When it is removed; null: never"),
   problem: z.string().nullable(),
+  rollout: rollout.nullable(),
 });
 export type ModelState = z.output<typeof modelState>;
 

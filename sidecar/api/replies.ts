@@ -1,6 +1,7 @@
 /** How every route answers: errors in one envelope, paths in both slash forms, and a signal that tells when the caller has gone. */
+import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { asSluiceError, errorEnvelope, SluiceError } from "../../core/contract/errors.js";
+import { asSluiceError, type ErrorEnvelope, errorEnvelope, SluiceError } from "../../core/contract/errors.js";
 import type { Logger } from "../../core/runtime/logger.js";
 
 /** Both forms of a path answer; neither redirects. */
@@ -43,9 +44,48 @@ export function sendError(caught: unknown, request: FastifyRequest, reply: Fasti
   else if (error.status >= 500) logger.error({ ...fields, err: error }, "a request failed");
   else logger.info(fields, "a request was refused");
   if (error.retryAfterMs !== undefined) void reply.header("retry-after", String(Math.ceil(error.retryAfterMs / 1_000)));
-  // An unread body would be taken for the next request.
-  if (!request.raw.complete) void reply.header("connection", "close");
-  return reply.code(error.status).send(errorEnvelope(error, request.id));
+  const envelope = errorEnvelope(error, request.id);
+  const { complete, destroyed } = request.raw;
+  void reply.code(error.status);
+  return complete || destroyed ? reply.send(envelope) : sendEarly(request, reply, envelope);
+}
+
+const LINGER_MS = 2_000;
+const LINGER_MAX_BYTES = 256 * 1024;
+
+/**
+ * An answer to a request whose body still comes: unread it would be taken for the next request, so the connection closes. Closing it at
+ * once would reset it under whoever is writing, and the answer would be lost: it goes out whole, and ends when the caller has stopped
+ * or a while has passed.
+ */
+function sendEarly({ raw: request, id }: FastifyRequest, reply: FastifyReply, envelope: ErrorEnvelope): FastifyReply {
+  const { raw: response, statusCode } = reply;
+  const body = JSON.stringify(envelope);
+  const headers: OutgoingHttpHeaders = {
+    ...(reply.getHeaders() as OutgoingHttpHeaders),
+    "x-request-id": id,
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+  };
+  reply.hijack();
+  response.writeHead(statusCode, headers);
+  response.write(body);
+  let bytes = 0;
+  const onData = (chunk: Buffer) => {
+    bytes += chunk.length;
+    // Who looks at the answer between two writes still finds it.
+    if (bytes > LINGER_MAX_BYTES) request.pause();
+  };
+  const end = () => {
+    clearTimeout(timer);
+    request.off("data", onData).off("end", end).off("close", end);
+    response.end();
+  };
+  const timer = setTimeout(end, LINGER_MS).unref();
+  request.on("error", () => {});
+  request.on("data", onData).once("end", end).once("close", end).resume();
+  return reply;
 }
 
 /** Unknown paths are 404, other methods on known ones 405 with `Allow`. */

@@ -1,5 +1,6 @@
 /** The sidecar's one view of all model servers, whatever their source. The rest of the sidecar sees models through this interface. */
 import type { ModelEntry } from "../../core/contract/models.js";
+import type { LeaseOn } from "./leases.js";
 
 export interface ModelCatalogue {
   /** By name, or by the address of a running one. */
@@ -16,6 +17,9 @@ export interface ModelCatalogue {
   /**
    * Keeps a model from being stopped by us while the lease is held (promise 4). The answer releases it; releasing twice is harmless.
    * Idle time counts from the last release.
+   * @param on default `model`. Of the other two: to be taken in the turn in which the call's address is read
    */
-  lease(name: string, holder: string): () => void;
+  lease(name: string, holder: string, on?: LeaseOn): () => void;
+  /** True for the moment before another server takes the place of the model's present one: no training may be sent to it now. */
+  isChanging(name: string): boolean;
 }

@@ -35,6 +35,8 @@ export interface ContainerDetails {
   };
   readonly Config: { readonly Image: string; readonly Labels: Readonly<Record<string, string>> };
   readonly HostConfig: { readonly Memory: number };
+  /** `Source` on the daemon's host, that of a volume included. */
+  readonly Mounts?: readonly { readonly Source: string; readonly Destination: string }[];
   readonly NetworkSettings: {
     readonly Networks: Readonly<Record<string, { readonly IPAddress: string } | undefined>>;
   };

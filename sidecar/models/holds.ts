@@ -17,9 +17,18 @@ export interface HoldsOptions {
   readonly onFree: () => void;
 }
 
+/** A server that was replaced by another one of its model. */
+interface Former {
+  /** Whether a call to it that began before is still under way. */
+  readonly isCalled: () => boolean;
+  /** The first version of the route table that does not show it. */
+  readonly version: number;
+}
+
 export class Holds {
   readonly leases: Leases;
   readonly presence: Presence;
+  readonly #formers = new WeakMap<ModelServer, Former>();
   readonly #needOf: (model: string) => ModelNeed;
   #isEnding = false;
 
@@ -34,13 +43,38 @@ export class Holds {
     this.#isEnding = true;
   }
 
-  /** The one place where it is decided that nothing may stop a model. */
+  /**
+   * To be called in the turn in which another server has taken its place: from then on it is held by what had begun before, and by
+   * nothing else of its model's.
+   */
+  replaced(server: ModelServer): void {
+    this.#formers.set(server, { isCalled: this.leases.onServer(server.name), version: this.presence.announce() });
+  }
+
+  isFormer(server: ModelServer): boolean {
+    return this.#formers.has(server);
+  }
+
+  /** It begins to drain. What was replaced has been announced. */
+  announceDrain(server: ModelServer): void {
+    if (!this.isFormer(server)) this.presence.announceDrain(server.name);
+  }
+
+  /** The one place where it is decided that nothing may stop a model server. */
   isHeld(server: ModelServer): boolean {
+    const former = this.#formers.get(server);
+    if (former !== undefined) return this.#isFormerHeld(server, former);
     const { name } = server;
     if (this.leases.count(name) > 0 || this.presence.isAwaited(name)) return true;
     const need = this.needOf(server);
     if (this.#isEnding) return need === "under-way";
     return need !== null || this.presence.isBlind(server.wasFound);
+  }
+
+  #isFormerHeld({ entry, wasFound }: ModelServer, { isCalled, version }: Former): boolean {
+    if (isCalled() || (entry.serverId !== undefined && this.presence.isServerUsed(entry.serverId, version)))
+      return true;
+    return !this.#isEnding && this.presence.isBlind(wasFound);
   }
 
   /** A task may name its model by address. A store that cannot be read may hold anything. */
@@ -55,6 +89,7 @@ export class Holds {
 
   /** Why a server outlives this sidecar, for the log; null: it does not. */
   whyLeft(server: ModelServer): string | null {
+    if (this.#formers.has(server)) return this.isHeld(server) ? "requests are open on it" : null;
     if (this.needOf(server) === "under-way") return "a training or another task is under way on it";
     return this.leases.count(server.name) > 0 ? "requests are open on it" : null;
   }

@@ -3,6 +3,7 @@ import type { Config, ProcessModelConfig } from "../../config/schema.js";
 import type { ModelSource } from "../../core/contract/models.js";
 import type { ManagedModel } from "./managed-model.js";
 import type { Deployment, OnDemandVersion } from "./model-store.js";
+import { openReference } from "./pin.js";
 import type { ServerDefinition } from "./server.js";
 
 export interface DefinitionSources {
@@ -37,6 +38,8 @@ function ofConfig(entry: ProcessModelConfig): ManagedModel {
     origin: "config",
     deploymentType: "auto",
     modelUri: entry.model_uri,
+    follow: entry.follow,
+    pinned: null,
     modelType: entry.model_type,
     description: null,
     idleTtlMs: entry.idle_ttl,
@@ -51,6 +54,8 @@ function ofDeployment(row: Deployment): ManagedModel {
     origin: "deployment",
     deploymentType: row.deploymentType,
     modelUri: row.modelUri,
+    follow: null,
+    pinned: null,
     modelType: row.modelType,
     description: null,
     idleTtlMs: row.idleTtlSeconds === null ? null : row.idleTtlSeconds * 1_000,
@@ -65,6 +70,8 @@ function ofOnDemand(version: OnDemandVersion): ManagedModel {
     origin: "on-demand",
     deploymentType: "auto",
     modelUri: version.modelUri,
+    follow: version.follow ? openReference(version.modelUri) : null,
+    pinned: null,
     modelType: null,
     description: version.description,
     idleTtlMs: version.idleTtlSeconds * 1_000,
@@ -87,7 +94,7 @@ export function defineServer(
     onDemand: true,
     concurrency: entryOf(model, config)?.concurrency ?? config.models.concurrency,
     modelType: model.modelType,
-    modelUri: model.modelUri,
+    modelUri: model.pinned?.modelUri ?? model.modelUri,
     deploymentType: model.deploymentType,
     problem: null,
   };

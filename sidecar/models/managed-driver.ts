@@ -22,6 +22,8 @@ export interface ManagedDriverOptions {
   readonly create: (isStart: boolean) => Promise<PlacedDriver>;
   /** Resolves when it may start. @throws MODEL_START_FAILED, {@link StartRefused} */
   readonly admit: (signal: AbortSignal) => Promise<void>;
+  /** It runs, started now or found. */
+  readonly onRun: (launched: Launched) => void;
   readonly clock: Clock;
 }
 
@@ -51,13 +53,18 @@ export class ManagedDriver implements ServerDriver {
     const next = await this.#options.create(true);
     if (pending.signal.aborted) throw startFailure("its start was called off");
     this.#present = next;
-    return next.driver.start(onExit);
+    return this.#told(await next.driver.start(onExit));
   }
 
   async adopt(onExit: ExitListener): Promise<Launched | null> {
     const next = await this.#options.create(false);
     this.#present = next;
-    return next.driver.adopt(onExit);
+    return this.#told(await next.driver.adopt(onExit));
+  }
+
+  #told<Run extends Launched | null>(launched: Run): Run {
+    if (launched !== null) this.#options.onRun(launched);
+    return launched;
   }
 
   async stop(deadlineMs: number): Promise<void> {

@@ -5,15 +5,22 @@ import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { AdmissionLimits, Resident } from "./admission.js";
 import type { ManagedContainer } from "./discovery/containers.js";
+import { StartRefused } from "./drivers/driver.js";
 import { checkLimits, limitsOf } from "./drivers/limits.js";
-import { joinDefinitions } from "./managed-definitions.js";
-import type { ManagedDriver } from "./managed-driver.js";
+import { joinDefinitions, processOf } from "./managed-definitions.js";
+import type { ManagedDriver, PlacedDriver } from "./managed-driver.js";
 import { type ContainerDrivers, ManagedDrivers } from "./managed-drivers.js";
 import type { ManagedModel } from "./managed-model.js";
+import type { ManagedServer } from "./managed-server.js";
 import { type Managed, ManagedServers } from "./managed-servers.js";
 import type { Deployment, ModelStore } from "./model-store.js";
+import type { Packages } from "./packages.js";
+import type { Pin } from "./pin.js";
 import type { Mortal, Reap } from "./reaper.js";
 import { Reaper, type ReaperOptions } from "./reaper-jobs.js";
+import type { Room } from "./rollout.js";
+import { RolloutMemories } from "./rollout-memories.js";
+import { type RolloutObserver, Rollouts } from "./rollouts.js";
 import type { ModelServer, ServerDefinition } from "./server.js";
 import { StartTimes } from "./start-times.js";
 import { Starts } from "./starts.js";
@@ -24,13 +31,20 @@ export interface ManagedModelsOptions {
   readonly store: ModelStore | null;
   readonly dataDir: string;
   readonly containers: ContainerDrivers;
+  readonly packages: Packages;
+  /** See {@link ManagedDriversOptions.registryUrlOf}. */
+  readonly registryUrlOf: (name: string) => Promise<string>;
   /** Bounded, never throws; null where nobody knows. */
   readonly modelTypeOf: (modelUri: string) => Promise<string | null>;
   readonly createServer: (given: ManagedServerParts) => ModelServer;
   /** Of the last use's end, in elapsed ms of the clock; null while something holds it, or when nobody has used it. */
   readonly idleSinceMs: (name: string) => number | null;
+  /** Whether a training is under way on its present server. */
+  readonly isTraining: (name: string) => boolean;
+  /** See {@link Holds.replaced}. */
+  readonly replaced: (server: ModelServer) => void;
   readonly onChange: () => void;
-  readonly observer: ReaperOptions["observer"] & { started(name: string, tookMs: number): void };
+  readonly observer: ReaperOptions["observer"] & RolloutObserver & { started(name: string, tookMs: number): void };
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -42,6 +56,7 @@ export interface ManagedServerParts {
   /** Bound on a start from its launch on. */
   readonly startTimeoutMs: () => number;
   readonly onStarted: (tookMs: number) => void;
+  readonly onFailed: (why: string) => boolean;
 }
 
 /** How long a server that is stopped for its age, or for another one, is waited for until nothing holds it. */
@@ -55,6 +70,7 @@ const IS_UP: ReadonlySet<ModelEntry["state"]> = new Set(["starting", "ready", "u
 export class ManagedModels {
   readonly times: StartTimes | null;
   readonly servers: ManagedServers;
+  readonly rollouts: Rollouts;
   readonly #options: ManagedModelsOptions;
   readonly #drivers: ManagedDrivers;
   readonly #starts: Starts;
@@ -72,7 +88,7 @@ export class ManagedModels {
     this.#drivers = new ManagedDrivers(options);
     this.#starts = new Starts({
       limits: () => admissionLimits(config()),
-      residents: () => this.servers.all.map((each) => this.#residentOf(each)).filter((each) => each !== null),
+      residents: () => this.#residents(),
       isWanted: (name) => this.servers.get(name)?.server.isHeld ?? false,
       evict: async (name) => void (await this.servers.stopWhenIdle(name, REAP_WAIT_MS)),
       callOff: (name) => this.servers.get(name)?.server.drain(),
@@ -80,16 +96,29 @@ export class ManagedModels {
       clock,
       logger,
     });
+    const memories = new RolloutMemories({ store, logger });
     this.servers = new ManagedServers({
       config,
       placeOf: (model) => this.#drivers.placeOf(model),
-      createDriver: (model, isStart) => this.#drivers.create(model, isStart),
-      admit: async (model, signal) => {
-        // First: nothing makes room for a start that will be refused.
-        checkLimits(model.deploy);
-        await this.#starts.admit(model.name, needOf(model, config()), signal);
-      },
-      createServer: (definition, driver, startable) => this.#createServer(definition, driver, startable),
+      pin: (model) => this.rollouts.pin(model),
+      createDriver: (model, wish) => this.#drivers.create(model, wish),
+      admit: (managed, signal) => this.#admit(managed, signal),
+      createServer: (definition, managed) => this.#createServer(definition, managed),
+      slotOf: (name) => (memories.has(name) ? memories.get(name).slot : null),
+      replaced: ({ server }) => options.replaced(server),
+      onChange,
+      onDropped: (name) => memories.forget(name),
+      clock,
+      logger,
+    });
+    this.rollouts = new Rollouts({
+      servers: this.servers,
+      memories,
+      pin: (model) => this.#drivers.pin(model),
+      isThere: (version) => this.#isThere(version),
+      isTraining: options.isTraining,
+      roomFor: (managed, slot) => this.#roomFor(managed, slot),
+      observer,
       onChange,
       clock,
       logger,
@@ -109,15 +138,16 @@ export class ManagedModels {
     this.#reaper.start();
     await this.#drivers.look();
     this.refresh();
-    await this.#drivers.endStrangers((name) => {
+    await this.#drivers.endStrangers((name, slot) => {
       const model = this.servers.get(name)?.model;
-      return model !== undefined && this.#drivers.placeOf(model) === "process";
+      return model !== undefined && this.#drivers.placeOf(model) === "process" && this.servers.slots(name).has(slot);
     });
   }
 
   /** @param leave says of each process, when its end has come, whether it is left running */
   async stop(deadlineMs: number, leave: (server: ModelServer) => Promise<boolean>): Promise<void> {
     this.#starts.close();
+    this.rollouts.close();
     await Promise.all([this.#reaper.stop(), this.servers.stop(deadlineMs, leave), this.#drivers.stop()]);
   }
 
@@ -147,7 +177,7 @@ export class ManagedModels {
     const rows = own.filter((each) => this.servers.get(each.name) === undefined).flatMap((each) => adoptedRow(each));
     for (const row of rows) await this.#keep(row);
     if (!isSame || rows.length > 0) this.refresh();
-    for (const { name, state } of own) if (state === "running") this.servers.adopt(name);
+    for (const { name, slot, state } of own) if (state === "running") this.servers.adopt(name, slot);
   }
 
   async #keep(row: Deployment): Promise<void> {
@@ -167,13 +197,16 @@ export class ManagedModels {
 
   /** To be called after a server has changed, before the change is told. */
   settle(): void {
-    for (const { server } of this.servers.all) this.#noteReady(server);
+    for (const managed of this.servers.all) this.#noteReady(managed);
     this.servers.settle();
     this.#starts.look();
+    this.rollouts.look();
   }
 
-  #noteReady({ name, state }: ModelServer): void {
+  #noteReady(managed: Managed): void {
+    const { name, state } = managed.server;
     if (state === "ready" && !this.#readySinceMs.has(name)) this.#readySinceMs.set(name, this.#options.clock.elapsed());
+    if (state === "ready") this.rollouts.ready(managed);
     if (state === "absent" || state === "failed") this.#readySinceMs.delete(name);
   }
 
@@ -181,6 +214,7 @@ export class ManagedModels {
   freed(name: string): void {
     this.#reaper.freed(name);
     this.#starts.look();
+    this.rollouts.look();
   }
 
   /** Looks for expired models now. */
@@ -188,20 +222,51 @@ export class ManagedModels {
     this.#reaper.round();
   }
 
-  #createServer(definition: ServerDefinition, driver: ManagedDriver, startable: () => boolean): ModelServer {
+  #createServer(definition: ServerDefinition, managed: ManagedServer): ModelServer {
     const { createServer, config, observer } = this.#options;
     const { name } = definition;
     const configuredMs = () => config().models.deployment.auto.health_check_timeout;
     return createServer({
       definition,
-      driver,
-      startable,
+      driver: managed.driver,
+      startable: () => managed.next !== null,
       startTimeoutMs: () => this.times?.boundMs(name, configuredMs()) ?? configuredMs(),
       onStarted: (tookMs) => {
-        this.times?.record(name, this.servers.get(name)?.model.modelUri ?? null, tookMs);
+        this.times?.record(name, managed.model.modelUri, tookMs);
         observer.started(name, tookMs);
       },
+      onFailed: (why) => !managed.isBeside && this.rollouts.startFailed(managed, why),
     });
+  }
+
+  /** First the limits: nothing makes room for a start that will be refused. */
+  async #admit(managed: ManagedServer, signal: AbortSignal): Promise<void> {
+    const model = managed.next ?? managed.model;
+    checkLimits(model.deploy);
+    const needBytes = needOf(model, this.#options.config());
+    if (!managed.isBeside) return this.#starts.admit(model.name, needBytes, signal);
+    if (!this.#starts.admitNow(placeName(model.name, managed.slot), needBytes)) {
+      throw new StartRefused("there is no room for it beside the present server");
+    }
+  }
+
+  #isThere({ modelUri }: Pin): boolean {
+    try {
+      return this.#options.packages.pin(modelUri) !== null;
+    } catch {
+      return false;
+    }
+  }
+
+  #roomFor({ model, driver }: Managed, slot: number): Room {
+    const config = this.#options.config();
+    if (!canStandBeside(model, driver.place, config)) return { kind: "alone" };
+    const [name, needBytes] = [placeName(model.name, slot), needOf(model, config)];
+    const verdict = this.#starts.verdictFor(name, needBytes);
+    if (verdict.do === "start") return { kind: "beside" };
+    const limits = { ...admissionLimits(config), maxStarts: null };
+    const isOnlyBusy = this.#starts.verdictFor(name, needBytes, limits).do === "start";
+    return isOnlyBusy && verdict.do === "wait" ? { kind: "later", why: verdict.problem } : { kind: "alone" };
   }
 
   /** Null while it is held, or does not run. */
@@ -210,6 +275,17 @@ export class ManagedModels {
     const readySinceMs = this.#readySinceMs.get(server.name);
     if (readySinceMs === undefined || server.isHeld) return null;
     return clock.elapsed() - Math.max(readySinceMs, idleSinceMs(server.name) ?? 0);
+  }
+
+  #residents(): Resident[] {
+    const { all, others } = this.servers;
+    const former = new Set(this.servers.formers.all);
+    const beside = others.map((each) => {
+      const resident = this.#residentOf(each);
+      const name = placeName(each.server.name, each.slot);
+      return resident && { ...resident, name, idleMs: null, isLeaving: former.has(each) };
+    });
+    return [...all.map((each) => this.#residentOf(each)), ...beside].filter((each) => each !== null);
   }
 
   #residentOf({ server, model }: Managed): Resident | null {
@@ -280,4 +356,17 @@ function admissionLimits({ models }: Config): AdmissionLimits {
 function needOf({ deploy }: ManagedModel, { models }: Config): number {
   const { memoryBytes, reservedMemoryBytes } = limitsOf(deploy);
   return memoryBytes ?? reservedMemoryBytes ?? models.deployment.memory.default ?? 0;
+}
+
+/** How a server that is not the present one of its model is called among the starts. */
+function placeName(model: string, slot: number): string {
+  return `${model} in place ${slot}`;
+}
+
+/** Whether two servers of it could run, were there room for both: nobody else has its port, its address or its graphics card. */
+function canStandBeside(model: ManagedModel, place: PlacedDriver["place"] | null, config: Config): boolean {
+  const { never_together, use_ip_addresses } = config.models.deployment;
+  if (never_together.some((group) => group.includes(model.name))) return false;
+  if (place === "process") return processOf(model, config)?.port === 0;
+  return config.cms.host_url === "" || use_ip_addresses;
 }

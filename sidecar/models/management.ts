@@ -9,6 +9,7 @@ import type {
   OnDemandUpdate,
 } from "../../core/contract/model-management.js";
 import type { DeploymentType, ModelEntry } from "../../core/contract/models.js";
+import type { RolloutState } from "./rollouts.js";
 
 export interface ModelManagement {
   readonly onDemand: OnDemandConfigs;
@@ -47,6 +48,8 @@ export interface ModelFacts {
   readonly idleTtlSeconds: number | null;
   /** Epoch ms; null: for ever. */
   readonly expiresAtMs: number | null;
+  /** Null where it follows no version. */
+  readonly rollout: RolloutState | null;
 }
 
 export interface LogOptions {

@@ -12,10 +12,12 @@ import { DockerDiscovery } from "./discovery/docker.js";
 import { findStatic } from "./discovery/static.js";
 import { DockerClient } from "./docker-client.js";
 import { Holds } from "./holds.js";
+import type { LeaseOn } from "./leases.js";
 import type { LifeRules } from "./lifecycle.js";
 import { ManagedModels, type ManagedServerParts } from "./managed-models.js";
 import type { ModelObserver } from "./model-metrics.js";
 import type { ModelStore } from "./model-store.js";
+import { createPackages, type Packages } from "./packages.js";
 import type { Presence } from "./presence.js";
 import { ProjectContainers } from "./project-containers.js";
 import { PublishedModels } from "./published-models.js";
@@ -28,6 +30,8 @@ export interface CatalogueOptions {
   readonly store?: ModelStore;
   /** Of a URI; bounded, never throws. Default: nobody knows. */
   readonly modelTypeOf?: (modelUri: string) => Promise<string | null>;
+  /** Default: there is no registry. */
+  readonly packages?: Packages;
   /** Default: nothing is counted. */
   readonly observer?: ModelObserver;
   readonly dataDir: string;
@@ -62,7 +66,7 @@ export interface ManagedCatalogue extends ModelCatalogue {
   use(name: string): { readonly leases: number };
 }
 
-const UNOBSERVED: ModelObserver = { checked: () => {}, reaped: () => {}, started: () => {} };
+const UNOBSERVED: ModelObserver = { checked: () => {}, reaped: () => {}, started: () => {}, rolledOut: () => {} };
 
 export function createModelCatalogue(options: CatalogueOptions): ManagedCatalogue {
   return new Catalogue(options);
@@ -96,7 +100,8 @@ class Catalogue implements ManagedCatalogue {
       nameOf: (nameOrAddress) => this.get(nameOrAddress)?.name ?? nameOrAddress,
       onIdle: (name) => this.#freed(name),
       onFree: () => {
-        for (const { server } of this.managed.servers.all) server.leasesEnded();
+        const { all, others } = this.managed.servers;
+        for (const { server } of [...all, ...others]) server.leasesEnded();
       },
     });
     this.#published = new PublishedModels({
@@ -121,9 +126,13 @@ class Catalogue implements ManagedCatalogue {
       store: options.store ?? null,
       dataDir,
       containers: this.containers,
+      packages: options.packages ?? createPackages(null),
+      registryUrlOf: (name) => this.#registryUrl(name),
       modelTypeOf: options.modelTypeOf ?? (async () => null),
       createServer: (parts) => this.#create(parts),
       idleSinceMs: (name) => this.#holds.leases.idleSinceMs(name),
+      isTraining: (name) => this.#holds.leases.isTraining(name),
+      replaced: (server) => this.#holds.replaced(server),
       onChange,
       observer: options.observer ?? UNOBSERVED,
       clock,
@@ -171,7 +180,7 @@ class Catalogue implements ManagedCatalogue {
   async #leave(server: ModelServer, deadlineMs: number): Promise<boolean> {
     const { clock, logger } = this.#options;
     if (isDown(server)) return false;
-    if (this.#holds.needOf(server) !== "under-way")
+    if (this.#holds.isFormer(server) || this.#holds.needOf(server) !== "under-way")
       await server.stopWhenIdle(Math.max(LAST_WORD_MS, deadlineMs - clock.now()));
     const reason = isDown(server) ? null : this.#holds.whyLeft(server);
     if (reason === null) return false;
@@ -236,8 +245,12 @@ class Catalogue implements ManagedCatalogue {
     return this.#published.onChange(listener);
   }
 
-  lease(name: string, holder: string): () => void {
-    return this.#holds.leases.take(this.get(name)?.name ?? name, holder);
+  lease(name: string, holder: string, on: LeaseOn = "model"): () => void {
+    return this.#holds.leases.take(this.get(name)?.name ?? name, holder, on);
+  }
+
+  isChanging(name: string): boolean {
+    return this.managed.rollouts.isChanging(this.get(name)?.name ?? name);
   }
 
   use(name: string): { leases: number } {
@@ -246,6 +259,11 @@ class Catalogue implements ManagedCatalogue {
 
   get presence(): Presence {
     return this.#holds.presence;
+  }
+
+  async #registryUrl(name: string): Promise<string> {
+    const localUrl = await this.presence.localUrl(LOCAL_URL_WAIT_MS);
+    return localUrl === null ? "" : `${localUrl}/registry/models/${name}`;
   }
 
   #freed(name: string): void {
@@ -257,7 +275,14 @@ class Catalogue implements ManagedCatalogue {
     given: Pick<ModelServerOptions, "definition" | "driver"> & Partial<Omit<ManagedServerParts, "driver">>,
   ): ModelServer {
     const { clock, http, logger } = this.#options;
-    const { definition, driver, startable = () => false, startTimeoutMs = () => 0, onStarted = () => {} } = given;
+    const {
+      definition,
+      driver,
+      startable = () => false,
+      startTimeoutMs = () => 0,
+      onStarted = () => {},
+      onFailed = () => false,
+    } = given;
     const server: ModelServer = new ModelServer({
       definition,
       driver,
@@ -267,13 +292,16 @@ class Catalogue implements ManagedCatalogue {
       rules: () => lifeRules(this.#config, startable(), startTimeoutMs()),
       onChange: () => this.#published.changed(),
       isHeld: () => this.#holds.isHeld(server),
-      onDrain: () => this.presence.announceDrain(definition.name),
+      onDrain: () => this.#holds.announceDrain(server),
       onStarted,
+      onFailed,
     });
     return server;
   }
 }
 
+/** How long a start that needs the registry's address waits for a proxy to be there. */
+const LOCAL_URL_WAIT_MS = 5_000;
 /** At the deadline proxies still get this long to say that they use a model no more. */
 const LAST_WORD_MS = 1_000;
 

@@ -99,7 +99,8 @@ class Management implements ModelManagement {
       onDeployed(row.name, row.modelUri ?? "");
       return {
         message: `Model '${row.name}' deployed successfully`,
-        model_uri: row.modelUri ?? "",
+        // Of the registry's model, the version that runs now.
+        model_uri: entry.modelUri ?? row.modelUri ?? "",
         container_id: entry.serverId!,
         container_name: row.name,
         ttl: row.ttlSeconds ?? -1,
@@ -190,6 +191,7 @@ class Management implements ModelManagement {
   start(name: string): ModelEntry {
     const { catalogue, logger, startTimeoutMs } = this.#options;
     const { server } = this.#known(name);
+    this.#managed.rollouts.retry(server.name);
     catalogue.ensureReady(name, startTimeoutMs()).catch((cause: unknown) => {
       logger.debug({ model: name, err: cause }, "a start that an operator asked for has not led to a ready server");
     });
@@ -222,7 +224,8 @@ class Management implements ModelManagement {
     const model = this.#managed.servers.get(name)?.model;
     if (model === undefined) return null;
     const { deploymentType, description, idleTtlMs, expiresAtMs } = model;
-    return { deploymentType, description, idleTtlSeconds: idleTtlMs === null ? null : idleTtlMs / 1_000, expiresAtMs };
+    const idleTtlSeconds = idleTtlMs === null ? null : idleTtlMs / 1_000;
+    return { deploymentType, description, idleTtlSeconds, expiresAtMs, rollout: this.#managed.rollouts.state(name) };
   }
 
   /** @throws MODEL_UNKNOWN, MODEL_NOT_MANAGED */

@@ -3,11 +3,13 @@ import { MODEL_STATES, type ModelEntry } from "../../core/contract/models.js";
 import { Counter, DURATION_BUCKETS, Gauge, Histogram, type Registry } from "../../core/runtime/metrics.js";
 import type { ModelCatalogue } from "./catalogue.js";
 import type { ReaperOptions } from "./reaper-jobs.js";
+import type { RolloutObserver } from "./rollouts.js";
 
-export type ModelObserver = ReaperOptions["observer"] & {
-  /** A start has led to a ready server. */
-  started(name: string, tookMs: number): void;
-};
+export type ModelObserver = ReaperOptions["observer"] &
+  RolloutObserver & {
+    /** A start has led to a ready server. */
+    started(name: string, tookMs: number): void;
+  };
 
 export interface ModelMetrics extends ModelObserver {
   /** A model was deployed by hand. */
@@ -38,6 +40,12 @@ export function createModelMetrics(registry: Registry): ModelMetrics {
     registers,
   });
   const reaps = declareReaps(registers);
+  const rollouts = new Counter({
+    name: "sluice_model_rollouts_total",
+    help: "New versions brought to running models, by what came of them: switched, failed, superseded",
+    labelNames: ["model", "outcome"],
+    registers,
+  });
   const deployed = new Counter({
     name: "gateway_models_deployed_total",
     help: "Models deployed by hand",
@@ -46,6 +54,7 @@ export function createModelMetrics(registry: Registry): ModelMetrics {
   });
   return {
     ...reaps,
+    rolledOut: (model, outcome) => rollouts.inc({ model, outcome }),
     started(model, tookMs) {
       starts.inc({ model, outcome: "ready" });
       startSeconds.observe({ model }, tookMs / 1_000);

@@ -10,6 +10,7 @@ export interface OnDemandRecord {
   readonly idle_ttl_seconds: number;
   readonly description: string | null;
   readonly deploy: string | null;
+  readonly follow: 0 | 1;
   readonly enabled: 0 | 1;
   readonly created_at_us: number;
   readonly updated_at_us: number;
@@ -36,6 +37,7 @@ export function onDemandVersion(record: OnDemandRecord): OnDemandVersion {
     idleTtlSeconds: record.idle_ttl_seconds,
     description: record.description,
     deploy: readDeploy(record.deploy),
+    follow: record.follow === 1,
     enabled: record.enabled === 1,
     createdAtUs: record.created_at_us,
     updatedAtUs: record.updated_at_us,

@@ -13,6 +13,8 @@ export interface OnDemandContent {
   readonly idleTtlSeconds: number;
   readonly description: string | null;
   readonly deploy: DeploySpec | null;
+  /** A running server is replaced when the version or alias in its URI means another version. */
+  readonly follow: boolean;
 }
 
 export interface OnDemandVersion extends OnDemandContent {
@@ -36,6 +38,7 @@ export interface NewOnDemand {
   readonly description: string | null;
   /** An empty one: none, also where there is one to inherit. */
   readonly deploy: DeploySpec | null;
+  readonly follow: boolean | null;
   readonly replace: boolean;
   readonly inherit: boolean;
 }
@@ -49,6 +52,7 @@ export interface OnDemandChange {
   readonly defaultIdleTtlSeconds: number;
   readonly description: string | null;
   readonly deploy: DeploySpec | null;
+  readonly follow: boolean | null;
   readonly clear: {
     readonly trackingId: boolean;
     readonly idleTtl: boolean;
@@ -80,6 +84,18 @@ export interface StartRecord {
   readonly atMs: number;
 }
 
+/** What is remembered of a model that follows a version of the registry. */
+export interface RolloutMemory {
+  readonly model: string;
+  /** The place of its present server (`server-slot.ts`). */
+  readonly slot: number;
+  /** The version that was last ready. */
+  readonly keptUri: string | null;
+  /** The version that was given up, and why, in words fit for a caller. */
+  readonly failedUri: string | null;
+  readonly problem: string | null;
+}
+
 /** Starts kept of each model. */
 export const MAX_STARTS_KEPT = 20;
 
@@ -108,6 +124,11 @@ export interface ModelStore {
   putDeployment(deployment: Deployment): Promise<void>;
   /** False when there was none. */
   removeDeployment(name: string): Promise<boolean>;
+
+  rollouts(): RolloutMemory[];
+  /** Keeps it, in place of what was remembered. */
+  putRollout(memory: RolloutMemory): Promise<void>;
+  removeRollout(model: string): Promise<void>;
 
   /** Newest first, at most {@link MAX_STARTS_KEPT}. */
   starts(model: string): StartRecord[];

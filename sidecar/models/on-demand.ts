@@ -110,7 +110,7 @@ export function createOnDemandConfigs(options: OnDemandOptions): FollowedOnDeman
 }
 
 function given(
-  request: Pick<OnDemandUpdate, "tracking_id" | "idle_ttl" | "description" | "deploy">,
+  request: Pick<OnDemandUpdate, "tracking_id" | "idle_ttl" | "description" | "deploy" | "follow">,
   modelUri: string | null,
   { defaultIdleTtlSeconds }: OnDemandSettings,
 ) {
@@ -121,6 +121,7 @@ function given(
     defaultIdleTtlSeconds,
     description: request.description,
     deploy: tidySpec(request.deploy),
+    follow: request.follow,
   };
 }
 
@@ -153,6 +154,7 @@ function onTheWire(version: OnDemandVersion): OnDemandConfig {
     created_at: wireMicroseconds(version.createdAtUs),
     updated_at: wireMicroseconds(version.updatedAtUs),
     ...(deploy === null ? {} : { deploy }),
+    ...(version.follow ? { follow: true } : {}),
   };
 }
 

@@ -26,8 +26,12 @@ interface KnownProxy {
   acknowledged: number;
   /** Of its newest report: a call that was late must not undo a newer one. */
   sequence: number;
+  /** See {@link PresenceReport.localUrl}; null until it is heard of. */
+  localUrl: string | null;
   /** One lease for each model it has something in flight on. */
   readonly leases: Map<string, () => void>;
+  /** Ids of the servers it has something in flight on. */
+  servers: ReadonlySet<string>;
   cancelForget: () => void;
 }
 
@@ -87,6 +91,20 @@ export class Presence {
     this.#reports.delete(look);
   }
 
+  /** Where a program on this machine reaches a proxy; waits for the first one's report. Null when none comes within the bound. */
+  async localUrl(boundMs: number): Promise<string | null> {
+    const known = () => [...this.#proxies.values()].find(({ localUrl }) => localUrl !== null)?.localUrl ?? null;
+    if (known() !== null) return known();
+    const done = new AbortController();
+    const look = () => {
+      if (known() !== null) done.abort();
+    };
+    this.#reports.add(look);
+    await this.#options.clock.sleep(boundMs, done.signal);
+    this.#reports.delete(look);
+    return known();
+  }
+
   /** Called at each new version, before anything else happens. The answer unsubscribes. */
   onAdvance(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -97,6 +115,12 @@ export class Presence {
   announceDrain(model: string): void {
     this.#drains.set(model, this.#version + 1);
     this.advance();
+  }
+
+  /** The answer is the first version of the table that shows what has just changed, always one of its own. */
+  announce(): number {
+    this.advance();
+    return this.#version;
   }
 
   /** A proxy opened its route stream; the answer is to be called when that stream is closed. */
@@ -121,11 +145,13 @@ export class Presence {
     const proxy = this.#know(report.proxy);
     if (report.sequence <= proxy.sequence) return;
     proxy.sequence = report.sequence;
+    proxy.localUrl = report.localUrl;
     if (report.isLeaving) {
       this.#forget(report.proxy, proxy);
       return;
     }
     this.#hold(report, proxy);
+    proxy.servers = new Set(Object.keys(report.servers));
     if (proxy.streams > 0) proxy.acknowledged = report.epoch === this.#epoch ? report.version : UNHEARD;
     this.#told();
   }
@@ -138,6 +164,11 @@ export class Presence {
   /** True while a proxy that we see may still send requests straight to this model, or has not said what it has in flight. */
   isAwaited(model: string): boolean {
     return this.#isAnyBehind(this.#drains.get(model) ?? 0);
+  }
+
+  /** True while a proxy has something in flight on this very server, or may have sent it something by a table before this version. */
+  isServerUsed(serverId: string, version: number): boolean {
+    return this.#isAnyBehind(version) || [...this.#proxies.values()].some(({ servers }) => servers.has(serverId));
   }
 
   /** True while a proxy that we see has not acknowledged this version or a newer one. */
@@ -172,7 +203,9 @@ export class Presence {
       streams: 0,
       acknowledged: UNHEARD,
       sequence: 0,
+      localUrl: null,
       leases: new Map(),
+      servers: new Set(),
       cancelForget() {},
     };
     this.#proxies.set(id, proxy);

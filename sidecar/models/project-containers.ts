@@ -40,8 +40,8 @@ export class ProjectContainers implements ContainerDrivers {
     );
   }
 
-  create(model: ManagedModel): ServerDriver {
-    return new DockerDriver({ ...this.#options, watches: this.#watches, model });
+  create(model: ManagedModel, slot: number, packageFile: string | null): ServerDriver {
+    return new DockerDriver({ ...this.#options, watches: this.#watches, model, slot, packageFile });
   }
 
   /**

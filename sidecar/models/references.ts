@@ -3,12 +3,14 @@
  * may be looked up before it is believed. Nothing is cached here: who deploys wants to know how it is now.
  */
 import { SluiceError } from "../../core/contract/errors.js";
+import { isRegistryUri } from "../../core/contract/registry.js";
 import { RETRY_AFTER_MS } from "../tracking/circuit.js";
 import type { Asked, Mlflow } from "../tracking/mlflow.js";
 import type { Artifact } from "../tracking/mlflow-models.js";
 import { type ModelLocation, readModelUri } from "../tracking/model-uri.js";
 import { locateRun } from "./located-run.js";
 import { shown } from "./model-name.js";
+import { asReferenceError, type Packages } from "./packages.js";
 
 export interface Reference {
   readonly modelUri: string | null;
@@ -19,8 +21,8 @@ export interface Reference {
 export interface References {
   /**
    * The URI that a reference means: its own, trimmed, else its run's.
-   * @param mustBeKnown a URI that MLflow does not know is refused
-   * @throws REFERENCE_MISSING, REFERENCE_UNKNOWN, TRACKING_UNAVAILABLE, INVALID_PARAMETER
+   * @param mustBeKnown a URI that MLflow does not know is refused; the registry is always asked for its own
+   * @throws REFERENCE_MISSING, REFERENCE_UNKNOWN, TRACKING_UNAVAILABLE, INVALID_PARAMETER, VERSION_TRANSIENT, VERSION_DAMAGED
    */
   resolve(reference: Reference, mustBeKnown: boolean): Promise<string>;
 }
@@ -29,7 +31,7 @@ export interface References {
 const LONGEST_RUN_ID = 256;
 
 /** @param mlflow null where `tracking.uri` cannot be asked over HTTP */
-export function createReferences(mlflow: Mlflow | null): References {
+export function createReferences(mlflow: Mlflow | null, packages: Packages): References {
   async function uriOfRun(runId: string): Promise<string> {
     if (mlflow === null) throw notAsked(`run '${shown(runId)}'`);
     const run = runId.length > LONGEST_RUN_ID ? "unknown" : present(await mlflow.getRun(runId));
@@ -57,6 +59,14 @@ export function createReferences(mlflow: Mlflow | null): References {
     if (!(await isThere(mlflow, location))) throw unknown(`MLflow does not know ${what}`);
   }
 
+  async function checkPackage(uri: string): Promise<void> {
+    try {
+      await packages.resolve(uri);
+    } catch (cause) {
+      throw asReferenceError(cause);
+    }
+  }
+
   return {
     async resolve(reference, mustBeKnown) {
       const { modelUri, trackingId } = reference;
@@ -68,7 +78,8 @@ export function createReferences(mlflow: Mlflow | null): References {
         );
       }
       const resolved = uri ?? (await uriOfRun(trackingId!));
-      if (mustBeKnown) await check(resolved);
+      if (isRegistryUri(resolved)) await checkPackage(resolved);
+      else if (mustBeKnown) await check(resolved);
       return resolved;
     },
   };

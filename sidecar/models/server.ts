@@ -27,6 +27,8 @@ export interface ModelServerOptions {
   readonly onDrain?: () => void;
   /** How long a start took, from its launch. */
   readonly onStarted?: (tookMs: number) => void;
+  /** A start has failed for good. True: it is started again for those who wait, with what it should have been started with. */
+  readonly onFailed?: (why: string) => boolean;
 }
 
 /** While something holds it, it is looked again at least this often: not every hold has an end that is told. */
@@ -354,6 +356,10 @@ export class ModelServer {
         return;
       case "failed":
         logger.error({ event: "model_failed", ...fields }, "a model server could not be started");
+        if (this.#options.onFailed?.(why ?? "it could not be started") === true) {
+          this.#apply({ type: "wanted", held: this.isHeld });
+          return;
+        }
         for (const waiter of [...this.#waiters]) waiter.reject(this.#failedError(why ?? "it could not be started"));
         return;
       case "unreachable":

@@ -2,7 +2,7 @@
 import type { Database, Statement } from "../db/open.js";
 import type { Writer } from "../db/writer.js";
 import { type DeploymentRecord, deployment, type OnDemandRecord, onDemandVersion } from "./model-record.js";
-import { MAX_STARTS_KEPT, type ModelStore, type StartRecord } from "./model-store.js";
+import { MAX_STARTS_KEPT, type ModelStore, type RolloutMemory, type StartRecord } from "./model-store.js";
 
 /** The writes, for whoever opens the writer. */
 export const MODEL_WRITES = new URL("./sqlite-model-writes.js", import.meta.url);
@@ -22,6 +22,9 @@ export function createSqliteModels(database: Database, writer: Writer, now: () =
   );
   const deployments: Statement<DeploymentRecord> = database.prepare("SELECT * FROM deployments ORDER BY name");
   const named: Statement<DeploymentRecord> = database.prepare("SELECT * FROM deployments WHERE name = ?");
+  const rollouts: Statement<RolloutMemory> = database.prepare(
+    "SELECT model, slot, kept_uri AS keptUri, failed_uri AS failedUri, problem FROM rollouts",
+  );
   const starts: Statement<StartRecord> = database.prepare(
     `SELECT model, model_uri AS modelUri, took_ms AS tookMs, at_ms AS atMs FROM model_starts
      WHERE model = ? ORDER BY seq DESC LIMIT ${MAX_STARTS_KEPT}`,
@@ -47,6 +50,10 @@ export function createSqliteModels(database: Database, writer: Writer, now: () =
     },
     putDeployment: (given) => writer.call("putDeployment", [given]),
     removeDeployment: (name) => writer.call("removeDeployment", [name]),
+
+    rollouts: () => rollouts.all(),
+    putRollout: (memory) => writer.call("putRollout", [memory]),
+    removeRollout: (model) => writer.call("removeRollout", [model]),
 
     starts: (model) => starts.all(model),
     recordStart: (start) => writer.call("recordStart", [start]),

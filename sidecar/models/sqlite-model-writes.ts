@@ -10,6 +10,7 @@ import {
   type OnDemandChange,
   type OnDemandContent,
   type OnDemandVersion,
+  type RolloutMemory,
   type StartRecord,
 } from "./model-store.js";
 import { planCreate, planUpdate } from "./on-demand-rules.js";
@@ -18,7 +19,7 @@ import { planCreate, planUpdate } from "./on-demand-rules.js";
 const MAX_STARTS = 10_000;
 
 export function prepareWrites(db: Database): Record<string, Write> {
-  return { ...prepareConfigs(db), ...prepareDeployments(db), ...prepareStarts(db) };
+  return { ...prepareConfigs(db), ...prepareDeployments(db), ...prepareRollouts(db), ...prepareStarts(db) };
 }
 
 function prepareConfigs(db: Database): Record<string, Write> {
@@ -27,15 +28,15 @@ function prepareConfigs(db: Database): Record<string, Write> {
   );
   const byId: Statement<OnDemandRecord> = db.prepare("SELECT * FROM on_demand_configs WHERE id = ?");
   const insert: Statement<OnDemandRecord> = db.prepare(
-    `INSERT INTO on_demand_configs (model_name, model_uri, tracking_id, idle_ttl_seconds, description, deploy, enabled,
-       created_at_us, updated_at_us)
-     SELECT @modelName, @modelUri, @trackingId, @idleTtlSeconds, @description, @deploy, 1, us, us FROM (
+    `INSERT INTO on_demand_configs (model_name, model_uri, tracking_id, idle_ttl_seconds, description, deploy, follow,
+       enabled, created_at_us, updated_at_us)
+     SELECT @modelName, @modelUri, @trackingId, @idleTtlSeconds, @description, @deploy, @follow, 1, us, us FROM (
        SELECT max(@nowUs, ifnull(max(created_at_us) + 1, 0)) AS us FROM on_demand_configs WHERE model_name = @modelName)
      RETURNING *`,
   );
   const change: Statement<OnDemandRecord> = db.prepare(
     `UPDATE on_demand_configs SET model_uri = @modelUri, tracking_id = @trackingId, idle_ttl_seconds = @idleTtlSeconds,
-       description = @description, deploy = @deploy, updated_at_us = max(@nowUs, updated_at_us + 1)
+       description = @description, deploy = @deploy, follow = @follow, updated_at_us = max(@nowUs, updated_at_us + 1)
      WHERE id = @id RETURNING *`,
   );
   const turn: Statement<OnDemandRecord> = db.prepare(
@@ -82,7 +83,7 @@ function prepareConfigs(db: Database): Record<string, Write> {
   };
 }
 
-function columns({ deploy, ...content }: OnDemandContent): Record<string, unknown> {
+function columns({ deploy, follow, ...content }: OnDemandContent): Record<string, unknown> {
   const { modelUri, trackingId, idleTtlSeconds, description } = content;
   return {
     modelUri,
@@ -90,6 +91,7 @@ function columns({ deploy, ...content }: OnDemandContent): Record<string, unknow
     idleTtlSeconds,
     description,
     deploy: deploy === null ? null : JSON.stringify(deploy),
+    follow: follow ? 1 : 0,
   };
 }
 
@@ -107,6 +109,21 @@ function prepareDeployments(db: Database): Record<string, Write> {
       failpoint("deployment.before_commit");
     },
     removeDeployment: (name: string): boolean => remove.run(name).changes === 1,
+  };
+}
+
+function prepareRollouts(db: Database): Record<string, Write> {
+  const put = db.prepare(
+    `INSERT OR REPLACE INTO rollouts (model, slot, kept_uri, failed_uri, problem)
+     VALUES (@model, @slot, @keptUri, @failedUri, @problem)`,
+  );
+  const remove = db.prepare("DELETE FROM rollouts WHERE model = ?");
+  return {
+    putRollout(memory: RolloutMemory): void {
+      put.run({ ...memory });
+      failpoint("rollout.before_commit");
+    },
+    removeRollout: (model: string): void => void remove.run(model),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Who starts and who waits: owns the queue of starts that `admission.ts` decides on. */
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
-import { type AdmissionLimits, decideAdmission, type Resident, type Verdict } from "./admission.js";
+import { type AdmissionLimits, type Applicant, decideAdmission, type Resident, type Verdict } from "./admission.js";
 import { StartRefused, startFailure } from "./drivers/driver.js";
 
 export interface StartsOptions {
@@ -72,6 +72,26 @@ export class Starts {
     });
   }
 
+  /** What a start at this moment would meet: after all who wait, and beside all that runs but itself. */
+  verdictFor(name: string, needBytes: number, limits = this.#options.limits()): Verdict {
+    const applicants = [...this.#applicants(), { name, needBytes, waitedMs: 0 }];
+    const others = this.#options.residents().filter((each) => each.name !== name && !this.#waiting.has(each.name));
+    return decideAdmission(applicants, others, limits).at(-1)!;
+  }
+
+  /** Lets it in now or not at all: it waits for nobody, and nobody is stopped for it. */
+  admitNow(name: string, needBytes: number): boolean {
+    if (this.#admitted.has(name)) return true;
+    if (this.#isClosed || this.verdictFor(name, needBytes).do !== "start") return false;
+    this.#admitted.add(name);
+    return true;
+  }
+
+  #applicants(): Applicant[] {
+    const nowMs = this.#options.clock.elapsed();
+    return [...this.#waiting].map(([name, { needBytes, sinceMs }]) => ({ name, needBytes, waitedMs: nowMs - sinceMs }));
+  }
+
   /** To be called when a server has changed or a lease has ended. */
   look(): void {
     // What is done below tells of changes itself.
@@ -90,15 +110,9 @@ export class Starts {
     const starting = new Set(residents.filter(({ isStarting }) => isStarting).map(({ name }) => name));
     for (const name of this.#admitted) if (!starting.has(name)) this.#admitted.delete(name);
     if (this.#waiting.size === 0) return;
-    const nowMs = this.#options.clock.elapsed();
-    const applicants = [...this.#waiting].map(([name, { needBytes, sinceMs }]) => ({
-      name,
-      needBytes,
-      waitedMs: nowMs - sinceMs,
-    }));
     const others = residents.filter(({ name }) => !this.#waiting.has(name));
     let againMs = LOOK_MS;
-    for (const verdict of decideAdmission(applicants, others, this.#options.limits())) {
+    for (const verdict of decideAdmission(this.#applicants(), others, this.#options.limits())) {
       againMs = Math.min(againMs, this.#follow(verdict));
     }
     if (this.#waiting.size > 0) this.#cancelTimer = this.#options.clock.after(againMs, () => this.look());

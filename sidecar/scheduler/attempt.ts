@@ -86,7 +86,8 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     await holding(task, signal, async () => {
       observer.scheduled(task);
       const entry = catalogue.get(task.model);
-      if (entry?.state !== "ready" || entry.url === null)
+      const isChanging = isTraining(task.task) && catalogue.isChanging(task.model);
+      if (entry?.state !== "ready" || entry.url === null || isChanging)
         return settler.requeue(task, NOT_READY_PAUSE_MS, NOT_READY, signal);
       const result = await send(task, payload, entry.url, signal);
       if (result === null) return;
@@ -97,7 +98,8 @@ export function createAttempts(options: AttemptsOptions): Attempts {
 
   /** Holds the model up meanwhile; whatever was not foreseen must not leave a task between two states until the next start. */
   async function holding(task: TaskRow, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-    const release = catalogue.lease(task.model, `task ${task.uuid}`);
+    const on = isTraining(task.task) ? "training" : "server";
+    const release = catalogue.lease(task.model, `task ${task.uuid}`, on);
     try {
       await work();
     } catch (cause) {

@@ -267,8 +267,28 @@ discovery: { process: [{ name: a, command: [run, "{prot}", '{"json": 1}', "{port
     "proxy.aliases[3].host: the host 'a.example.org' is used twice",
     "proxy.aliases[4].port: is proxy.port itself",
     "proxy.aliases[7]: needs either port or host",
-    "discovery.process[0].command[1]: {prot} is no placeholder; there are {name} {model_uri} {model_path} {model_type} {port} {sluice_home}",
+    "discovery.process[0].command[1]: {prot} is no placeholder; there are {name} {model_uri} {model_path} {model_type} {port} {registry_url} {sluice_home}",
   ]);
+});
+
+t.test("a model_uri of the registry names a version; those of other schemes are not looked into", async (t) => {
+  const entry = (uri: string) => `{ name: a, command: [run], model_uri: "${uri}" }`;
+  const loaderOf = (uri: string) => loader(t, { "sluice.yaml": `discovery: { process: [${entry(uri)}] }` });
+  for (const uri of ["sluice://m/1", "sluice://a%20b/latest", "sluice://m/champion", "models:/m/1", "s3://b/?x"])
+    t.equal(loaderOf(uri).load().config.discovery.process[0]!.model_uri, uri);
+  for (const uri of [
+    "sluice://m",
+    "sluice://m/",
+    "sluice://m/0",
+    "sluice://../1",
+    "sluice://a/b/1",
+    "sluice://%2e%2e/1",
+  ])
+    t.match(
+      loaderOf(uri).refuse().faults,
+      [{ path: "discovery.process[0].model_uri", message: /^must be sluice:/ }],
+      uri,
+    );
 });
 
 t.test("the shipped file loads from any folder and finds the program it names", async (t) => {

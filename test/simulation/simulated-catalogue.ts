@@ -64,6 +64,10 @@ export class SimulatedCatalogue implements ModelCatalogue {
     return () => this.#listeners.delete(listener);
   }
 
+  isChanging(): boolean {
+    return false;
+  }
+
   lease(model: string, holder: string): () => void {
     const { world, process } = this.#options;
     const told = { type: "lease", process: process.number, model } as const;
@@ -137,7 +141,7 @@ export class SimulatedCatalogue implements ModelCatalogue {
     const listen = (onExit: (cause: string) => void) => {
       server.onExit = (cause) => process.deliver(() => onExit(cause));
     };
-    const launched = { url: server.url, id: server.name, address: null };
+    const launched = { url: server.url, id: server.name, address: null, modelUri: null };
     return {
       start: async (onExit) => {
         await process.clock.sleep(STARTS_IN_MS);

@@ -29,7 +29,8 @@ const MODELS: readonly Operation[] = [
     path: "/models/{name}",
     tag: "models",
     summary: "Start a model server by hand",
-    description: "Answers as soon as its program runs, ready or not. Names a model_uri, or a tracking_id that has one.",
+    description:
+      "Answers as soon as its program runs, ready or not. Names a model_uri, or a tracking_id that has one; sluice://<model>/<number, latest or alias> is a version of the registry.",
     body: { json: "DeployBody", required: false },
     answers: { 200: { description: "It runs", json: "Deployed" } },
     refusals: [400, 403, 404, 409, 422, 500, 503],

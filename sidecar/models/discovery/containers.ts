@@ -1,6 +1,7 @@
 /** Which containers are model servers, and where they answer. Pure. */
 import type { Config } from "../../../config/schema.js";
 import { DEPLOYMENT_TYPES, type DeploymentType, MODEL_NAME } from "../../../core/contract/models.js";
+import { readSlotContainer } from "../server-slot.js";
 import type { FoundServer } from "../watched-servers.js";
 
 /** The part of Docker's container list that counts here. */
@@ -20,6 +21,8 @@ export interface ContainerRow {
 export interface ManagedContainer {
   readonly id: string;
   readonly name: string;
+  /** Its place among the servers of its model; null where its name is none that Sluice gives. */
+  readonly slot: number | null;
   readonly modelUri: string | null;
   readonly deploymentType: "auto" | "manual";
   /** As its label says: of an automatic one since its last use, of a manual one since its creation. -1: for ever; null: no number. */
@@ -77,6 +80,7 @@ function describeManaged(name: string, row: ContainerRow, { labels }: Config): M
   return {
     id: row.Id,
     name,
+    slot: readSlotContainer(containerName(row), name),
     modelUri: row.Labels[labels.cms_model_uri_label] ?? null,
     deploymentType: type,
     ttlSeconds: ttlOf(row.Labels[labels.ttl_label]),

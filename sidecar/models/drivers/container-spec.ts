@@ -4,6 +4,7 @@
  * Image, command and limits come from the configuration and the model's own deploy settings; whatever came in a request stands in
  * one argument, one variable or one label, and is never looked into.
  */
+import { basename } from "node:path";
 import type { Config } from "../../../config/schema.js";
 import { networkOf, PROJECT_LABEL, projectOf, SERVICE_LABEL } from "../discovery/containers.js";
 import type { ManagedModel } from "../managed-model.js";
@@ -44,15 +45,27 @@ interface Mount {
   readonly Type: "volume" | "bind";
   readonly Source: string;
   readonly Target: string;
+  readonly ReadOnly?: true;
 }
 
 /** Taken where nobody knows a model's type, as CogStack Model Gateway does. */
 const FALLBACK_TYPE = "medcat_umls";
 const NANOSECONDS = 1e9;
 
-/** @param now epoch ms: a deployment's label says how long it may live from here */
-export function containerSpec(model: ManagedModel, config: Config, now: number): ContainerSpec {
+/** Where a package of the registry stands in a container, under its file's name. */
+const PACKAGE_FOLDER = "/app/model/package";
+
+export interface SpecOptions {
+  readonly config: Config;
+  /** Epoch ms: a deployment's label says how long it may live from here. */
+  readonly now: number;
+  /** See {@link Package.file}; null for a model without one. */
+  readonly packageFile: string | null;
+}
+
+export function containerSpec(model: ManagedModel, { config, now, packageFile }: SpecOptions): ContainerSpec {
   const { cms } = config;
+  const inside = packageFile === null ? null : `${PACKAGE_FOLDER}/${basename(packageFile)}`;
   const type = model.modelType ?? FALLBACK_TYPE;
   const port = `${cms.server_port}/tcp`;
   return {
@@ -60,10 +73,12 @@ export function containerSpec(model: ManagedModel, config: Config, now: number):
     Cmd: cms.command.map((part) =>
       fillIn(part, {
         name: model.name,
-        model_uri: model.modelUri ?? "",
-        model_path: "",
+        // CogStack ModelServe reads packages by MLflow's URIs, a file's among them.
+        model_uri: inside === null ? (model.modelUri ?? "") : `file://${inside}`,
+        model_path: inside ?? "",
         model_type: type,
         port: String(cms.server_port),
+        registry_url: "",
       }),
     ),
     Env: Object.entries(environment(model.name, type, cms)).map(([name, value]) => `${name}=${value ?? ""}`),
@@ -72,7 +87,12 @@ export function containerSpec(model: ManagedModel, config: Config, now: number):
     ...(cms.health_check === null ? {} : { Healthcheck: healthCheck(cms.health_check, cms.server_port) }),
     HostConfig: {
       NetworkMode: networkOf(config),
-      Mounts: Object.entries(cms.volumes).map(([source, target]) => mount(source, target)),
+      Mounts: [
+        ...Object.entries(cms.volumes).map(([source, target]) => mount(source, target)),
+        ...(inside === null
+          ? []
+          : [{ Type: "bind" as const, Source: packageFile!, Target: inside, ReadOnly: true as const }]),
+      ],
       ...resources(limitsOf(model.deploy), gpusOf(type, cms)),
       // An empty port: Docker takes a free one, on all interfaces.
       ...(cms.publish_ports ? { PortBindings: { [port]: [{ HostPort: "" }] } } : {}),
@@ -82,11 +102,6 @@ export function containerSpec(model: ManagedModel, config: Config, now: number):
 
 export function imageOf(model: ManagedModel, { cms }: Config): string {
   return ownOf(model.modelType ?? FALLBACK_TYPE, cms)?.image ?? cms.image;
-}
-
-/** Docker takes no name of one character. */
-export function containerNameOf(model: string): string {
-  return model.length > 1 ? model : `model-${model}`;
 }
 
 function ownOf(type: string, cms: Config["cms"]): Config["cms"]["types"][string] | undefined {
@@ -103,7 +118,7 @@ function labelsOf(model: ManagedModel, config: Config, now: number): Record<stri
     [PROJECT_LABEL]: projectOf(config),
     [SERVICE_LABEL]: model.name,
     [labels.cms_model_label]: model.name,
-    [labels.cms_model_uri_label]: model.modelUri ?? "",
+    [labels.cms_model_uri_label]: model.pinned?.modelUri ?? model.modelUri ?? "",
     [labels.ttl_label]: String(ttlSeconds(model, now)),
     [labels.managed_by_label]: labels.managed_by_value,
     [labels.deployment_type_label]: model.deploymentType,

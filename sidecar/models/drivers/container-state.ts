@@ -3,6 +3,7 @@ import type { Config } from "../../../config/schema.js";
 import { PROJECT_LABEL, projectOf, SERVICE_LABEL } from "../discovery/containers.js";
 import type { ContainerDetails } from "../docker-client.js";
 import type { ManagedModel } from "../managed-model.js";
+import { isRunOf, startUri } from "../pin.js";
 import { describeSignal } from "./driver.js";
 import { formatMemory } from "./limits.js";
 
@@ -21,7 +22,12 @@ export function isOurs(details: ContainerDetails, name: string, config: Config):
 
 /** Whether it serves what the model's definition names. Limits and image count from the next start. */
 export function isMatching(details: ContainerDetails, model: ManagedModel, config: Config): boolean {
-  return details.Config.Labels[config.labels.cms_model_uri_label] === (model.modelUri ?? "");
+  return isRunOf(startUri(model), details.Config.Labels[config.labels.cms_model_uri_label] ?? null);
+}
+
+/** The same model as what must run exactly so: the version of its pin. */
+export function pinnedAlone(model: ManagedModel): ManagedModel {
+  return model.pinned === null ? model : { ...model, modelUri: model.pinned.modelUri, follow: null };
 }
 
 /** Made and not yet started: by a start that is under way elsewhere, or by one that a crash cut off. */

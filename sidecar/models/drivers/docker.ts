@@ -10,11 +10,13 @@ import type { Logger } from "../../../core/runtime/logger.js";
 import { addressOn, networkOf, urlOf } from "../discovery/containers.js";
 import type { ContainerDetails, DockerClient } from "../docker-client.js";
 import { faultOf } from "../docker-fault.js";
+import { fileOnHost } from "../host-file.js";
 import type { ManagedModel } from "../managed-model.js";
 import type { LogOptions } from "../management.js";
+import { FIRST_SLOT, slotContainer } from "../server-slot.js";
 import { endContainer, STOP_GRACE_MS } from "./container-end.js";
-import { containerNameOf, containerSpec, imageOf } from "./container-spec.js";
-import { isAboutToStart, isMatching, isOurs } from "./container-state.js";
+import { containerSpec, imageOf } from "./container-spec.js";
+import { isAboutToStart, isMatching, isOurs, pinnedAlone } from "./container-state.js";
 import type { ContainerWatches } from "./container-watches.js";
 import { refusalOf } from "./docker-refusal.js";
 import { describeStartFault } from "./docker-start-fault.js";
@@ -32,6 +34,10 @@ const KEPT_LINES = 2_000;
 
 export interface DockerDriverOptions {
   readonly model: ManagedModel;
+  /** Its place among the servers of its model; default the first. */
+  readonly slot?: number;
+  /** See {@link Package.file}; default: none. */
+  readonly packageFile?: string | null;
   readonly config: () => Config;
   readonly docker: DockerClient;
   /** Of all models that run as containers. */
@@ -55,8 +61,8 @@ export class DockerDriver implements ServerDriver {
   constructor(options: DockerDriverOptions) {
     this.#options = options;
     this.#name = options.model.name;
-    this.#containerName = containerNameOf(this.#name);
-    this.#folder = modelFolder(options.dataDir, this.#name);
+    this.#containerName = slotContainer(this.#name, options.slot ?? FIRST_SLOT);
+    this.#folder = modelFolder(options.dataDir, this.#name, options.slot);
   }
 
   start(onExit: ExitListener): Promise<Launched> {
@@ -152,16 +158,17 @@ export class DockerDriver implements ServerDriver {
       const whose = `a container named '${this.#containerName}' that Sluice did not start`;
       throw new StartRefused(`${whose} is in its way; remove or rename it`);
     }
-    const isUsable = there.State.Running || isAboutToStart(there, clock.now());
-    if (isUsable && isMatching(there, model, config())) return there;
+    if (there.State.Running && isMatching(there, model, config())) return there;
+    if (isAboutToStart(there, clock.now()) && isMatching(there, pinnedAlone(model), config())) return there;
     await this.#end(there, clock.now() + STOP_GRACE_MS);
     return null;
   }
 
   /** Null where somebody else took the name meanwhile. */
   async #create(): Promise<string | null> {
-    const { docker, clock, model, config } = this.#options;
-    const spec = containerSpec(model, config(), clock.now());
+    const { docker, clock, model, config, packageFile: file = null } = this.#options;
+    const packageFile = file === null ? null : await fileOnHost(docker, file);
+    const spec = containerSpec(model, { config: config(), now: clock.now(), packageFile });
     try {
       return await docker.create(this.#containerName, spec).catch(async (cause) => {
         if (faultOf(cause).kind !== "absent") throw cause;
@@ -222,7 +229,8 @@ export class DockerDriver implements ServerDriver {
     const { address } = this.#watch;
     await watches.take(address, details.Id);
     const url = urlOf(this.#name, address, config) ?? `http://${this.#containerName}:${config.cms.server_port}`;
-    return { url, id: details.Id, address };
+    const modelUri = details.Config.Labels[config.labels.cms_model_uri_label] ?? null;
+    return { url, id: details.Id, address, modelUri };
   }
 
   #startError(cause: unknown): SluiceError {

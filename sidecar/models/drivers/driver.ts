@@ -13,6 +13,8 @@ export interface Launched {
   readonly id: string;
   /** The container's address on the configured network; null for a process. */
   readonly address: string | null;
+  /** What this run was started with, where it was a registry's version; else null. */
+  readonly modelUri: string | null;
 }
 
 export interface ServerDriver {

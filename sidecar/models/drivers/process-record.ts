@@ -4,6 +4,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { ProcessModelConfig } from "../../../config/schema.js";
+import { FIRST_SLOT, readSlotFolder, slotFolder } from "../server-slot.js";
 
 const recordSchema = z.object({
   version: z.literal(1),
@@ -14,14 +15,16 @@ const recordSchema = z.object({
   boot_id: z.string(),
   port: z.number().int(),
   command_hash: z.string(),
+  /** Of the registry's version it was started with; null for every other model. */
+  model_uri: z.string().nullable().default(null),
 });
 export type ProcessRecord = z.output<typeof recordSchema>;
 
 const FILE = "process.json";
 
-/** The folder of one model's log and record. */
-export function modelFolder(dataDir: string, name: string): string {
-  return join(dataDir, "models", name);
+/** The folder of one server's log and record. @param slot the server's place among those of its model; default the first */
+export function modelFolder(dataDir: string, name: string, slot = FIRST_SLOT): string {
+  return join(dataDir, "models", slotFolder(name, slot));
 }
 
 /** Two entries with one hash start the same server; settings that only Sluice reads are left out. */
@@ -66,11 +69,11 @@ export async function removeRecord(folder: string): Promise<void> {
   await rm(join(folder, `${FILE}.new`), { force: true });
 }
 
-/** Names of models that have a folder, whether or not they are still configured. */
-export async function recordedModels(dataDir: string): Promise<string[]> {
+/** Who has a folder, whether or not it is still configured. */
+export async function recordedModels(dataDir: string): Promise<{ model: string; slot: number }[]> {
   try {
     const rows = await readdir(join(dataDir, "models"), { withFileTypes: true });
-    return rows.filter((row) => row.isDirectory()).map((row) => row.name);
+    return rows.filter((row) => row.isDirectory()).map((row) => readSlotFolder(row.name));
   } catch {
     return [];
   }

@@ -23,7 +23,7 @@ import {
 } from "./process-record.js";
 import { bootId, findRun, isSame, ProcessGroup, type ProcessIdentity, readProcess } from "./process-table.js";
 import { openServerLog, readServerLog, rotateServerLog } from "./server-log.js";
-import { spawnServer } from "./spawn-server.js";
+import { NO_GIFT, type RegistryGift, spawnServer } from "./spawn-server.js";
 
 /** From SIGTERM to SIGKILL. */
 const STOP_GRACE_MS = 10_000;
@@ -33,8 +33,12 @@ const ROTATE_MS = 5_000;
 
 export interface ProcessDriverOptions {
   readonly name: string;
+  /** Its place among the servers of its model; default the first. */
+  readonly slot?: number;
   /** Null for a folder whose model is no longer configured: whatever runs there is ended. */
   readonly entry: ProcessModelConfig | null;
+  /** Default: nothing. */
+  readonly given?: RegistryGift;
   /** Memory is held to; processors are not, which is said once. Default: none. */
   readonly limits?: ServerLimits;
   readonly dataDir: string;
@@ -57,7 +61,7 @@ export class ProcessDriver implements ServerDriver {
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
-    this.#folder = modelFolder(options.dataDir, options.name);
+    this.#folder = modelFolder(options.dataDir, options.name, options.slot);
   }
 
   start(onExit: ExitListener): Promise<Launched> {
@@ -102,7 +106,7 @@ export class ProcessDriver implements ServerDriver {
   }
 
   async #start(onExit: ExitListener): Promise<Launched> {
-    const { entry } = this.#options;
+    const { entry, given = NO_GIFT } = this.#options;
     if (entry === null) throw startFailure("it is no longer configured");
     if (entry.port !== 0 && !(await isPortFree(entry.port))) throw startFailure(`its port ${entry.port} is in use`);
     const port = entry.port === 0 ? await takeFreePort() : entry.port;
@@ -114,11 +118,13 @@ export class ProcessDriver implements ServerDriver {
       boot_id: bootId(),
       port,
       command_hash: hashCommand(entry),
+      model_uri: given.modelUri,
     };
+
     const isRecorded = await this.#write(record);
     // Where there is no room for a record there is none for a log, and a program may end when it cannot print.
     const log = isRecorded ? await this.#openLog() : null;
-    const child = await spawnServer(entry, { port, runId: record.run_id, output: log?.fd ?? null })
+    const child = await spawnServer(entry, { port, given, runId: record.run_id, output: log?.fd ?? null })
       .catch(async (cause) => {
         await removeRecord(this.#folder).catch(() => undefined);
         throw cause;
@@ -132,7 +138,7 @@ export class ProcessDriver implements ServerDriver {
       this.#ended(group, describeExit(child.exitCode, child.signalCode), onExit);
     }
     await this.#write({ ...record, pid: identity.pid, start_time: identity.startTime });
-    return launched(identity, port);
+    return launched(identity, record);
   }
 
   /** @returns false when it cannot be written */
@@ -190,7 +196,7 @@ export class ProcessDriver implements ServerDriver {
     // A start that was cut off gets its number now.
     if (record.pid === null) await this.#write({ ...record, pid: identity.pid, start_time: identity.startTime });
     logger.info({ event: "model_adopted", model: name, pid: identity.pid }, "a running model server was found again");
-    return launched(identity, record.port);
+    return launched(identity, record);
   }
 
   /** The end of a process that is not our child is seen only by looking. */
@@ -251,8 +257,8 @@ export class ProcessDriver implements ServerDriver {
   }
 }
 
-function launched({ pid }: ProcessIdentity, port: number): Launched {
-  return { url: `http://127.0.0.1:${port}`, id: `process-${pid}`, address: null };
+function launched({ pid }: ProcessIdentity, { port, model_uri }: ProcessRecord): Launched {
+  return { url: `http://127.0.0.1:${port}`, id: `process-${pid}`, address: null, modelUri: model_uri };
 }
 
 /** Whom a record names, as far as it can still be told: null when the machine was started anew or nobody carries its run id. */

@@ -6,8 +6,21 @@ import { fillIn, type PlaceholderValues } from "../placeholders.js";
 import { startFailure } from "./driver.js";
 import { RUN_ID_VARIABLE } from "./process-table.js";
 
+/** What the registry gives a start. */
+export interface RegistryGift {
+  /** Of the version; null for a model of another scheme. */
+  readonly modelUri: string | null;
+  /** The version's file; null where there is none. */
+  readonly packageFile: string | null;
+  /** Of the model's place in it; empty where nobody knows, or asks. */
+  readonly registryUrl: string;
+}
+
+export const NO_GIFT: RegistryGift = { modelUri: null, packageFile: null, registryUrl: "" };
+
 export interface SpawnedAs {
   readonly port: number;
+  readonly given: RegistryGift;
   readonly runId: string;
   /** An open file; null: nowhere. */
   readonly output: number | null;
@@ -16,14 +29,15 @@ export interface SpawnedAs {
 /** Resolves once its program runs. @throws MODEL_START_FAILED */
 export async function spawnServer(
   entry: ProcessModelConfig,
-  { port, runId, output }: SpawnedAs,
+  { port, given, runId, output }: SpawnedAs,
 ): Promise<ChildProcess> {
   const values: PlaceholderValues = {
     name: entry.name,
-    model_uri: entry.model_uri ?? "",
-    model_path: "",
+    model_uri: given.modelUri ?? entry.model_uri ?? "",
+    model_path: given.packageFile ?? "",
     model_type: entry.model_type ?? "",
     port: String(port),
+    registry_url: given.registryUrl,
   };
   const [program, ...args] = entry.command.map((part) => fillIn(part, values));
   const own = Object.fromEntries(Object.entries(entry.env).map(([name, value]) => [name, fillIn(value, values)]));

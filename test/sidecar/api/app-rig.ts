@@ -47,6 +47,7 @@ export function oneModel() {
       return () => listeners.delete(listener);
     },
     lease: () => () => {},
+    isChanging: () => false,
   };
   const change = (next: Partial<ModelEntry>) => {
     entry = { ...entry, ...next };

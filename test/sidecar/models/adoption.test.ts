@@ -100,7 +100,14 @@ t.test("a number that now belongs to another process is never signalled", async 
   t.teardown(() => stranger.kill("SIGKILL"));
   const row = await until(() => readProcess(stranger.pid!), "the stranger");
   const dataDir = join(folderOf(t), "data");
-  const record = { version: 1, run_id: randomUUID(), pid: row.pid, port: 1, command_hash: "x" } as const;
+  const record = {
+    version: 1,
+    run_id: randomUUID(),
+    pid: row.pid,
+    port: 1,
+    command_hash: "x",
+    model_uri: null,
+  } as const;
   const cases = {
     "another start time": { ...record, start_time: String(Number(row.startTime) - 1), boot_id: bootId() },
     "another start of the machine": { ...record, start_time: row.startTime, boot_id: "another" },

@@ -4,6 +4,7 @@ import type { SluiceError } from "../../../core/contract/errors.js";
 import type { DeployRequest } from "../../../core/contract/model-management.js";
 import { appliedTtl, type DeployRules, planDeployment } from "../../../sidecar/models/deployments.js";
 import { checkModelName } from "../../../sidecar/models/model-name.js";
+import { createPackages } from "../../../sidecar/models/packages.js";
 import { createReferences } from "../../../sidecar/models/references.js";
 import { deployRulesOf, onDemandSettingsOf } from "../../../sidecar/settings.js";
 
@@ -21,7 +22,7 @@ function plan(name: string, given: Partial<DeployRequest>, rules: Partial<Deploy
     { tracking_id: null, model_uri: null, ttl: null, ...given },
     {
       rules: { ...RULES, ...rules },
-      references: createReferences(null),
+      references: createReferences(null, createPackages(null)),
       isTaken: (each) => each === "running",
       now: () => 1_000,
     },

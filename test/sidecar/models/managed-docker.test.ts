@@ -60,13 +60,13 @@ function tests(docker: TestDocker): void {
     "without a word a daemon that answers runs what is deployed, and a restart of the sidecar finds it",
     async (t) => {
       const dataDir = join(folderOf(t), "data");
-      const first = await startManaged(t, config, dataDir, fastClock(4));
+      const first = await startManaged(t, config, dataDir, { clock: fastClock(4) });
       const { container_id } = await first.management.deploy("deployed", deployRequest(-1));
       t.match(container_id, /^[0-9a-f]{64}$/);
       t.match(await first.catalogue.ensureReady("deployed", WAIT_MS), { source: "docker", serverId: container_id });
       await first.close();
       t.ok(await isThere("deployed"), "it runs on");
-      const second = await startManaged(t, config, dataDir, fastClock(4));
+      const second = await startManaged(t, config, dataDir, { clock: fastClock(4) });
       t.match(await second.catalogue.ensureReady("deployed", WAIT_MS), { serverId: container_id, source: "docker" });
       await second.management.remove("deployed", false);
       t.notOk(await isThere("deployed"));
@@ -77,7 +77,7 @@ function tests(docker: TestDocker): void {
   t.test("containers that CogStack Model Gateway left are kept as what their labels say", async (t) => {
     await runOther("manual", ofCmg("manual", 3_600));
     await runOther("auto", ofCmg("auto", 600));
-    const rig = await startManaged(t, config, undefined, fastClock(4));
+    const rig = await startManaged(t, config, undefined, { clock: fastClock(4) });
     const { catalogue, store, management } = rig;
     await until(() => ["manual", "auto"].every((name) => catalogue.get(name)?.state === "ready"), "both", 30_000);
     t.match(store.deployment("manual"), { deploymentType: "manual", ttlSeconds: 3_600, modelUri: "models:/m/1" });
@@ -94,7 +94,7 @@ function tests(docker: TestDocker): void {
     "a container of the stack is removed when told to, and wins over an on-demand model of its name",
     async (t) => {
       await runOther("stack", {});
-      const rig = await startManaged(t, config, undefined, fastClock(4));
+      const rig = await startManaged(t, config, undefined, { clock: fastClock(4) });
       const { catalogue, management } = rig;
       await management.onDemand.create(onDemand("stack"));
       await until(() => catalogue.get("stack")?.state === "ready", "it", 30_000);
@@ -114,7 +114,7 @@ function tests(docker: TestDocker): void {
     await runOther("paused", {});
     await runOther("held", {});
     await docker.client.getContainer("held").pause();
-    const rig = await startManaged(t, config, undefined, fastClock(4));
+    const rig = await startManaged(t, config, undefined, { clock: fastClock(4) });
     const { catalogue, management } = rig;
     await until(() => catalogue.get("paused")?.state === "ready", "it", 30_000);
     await docker.client.getContainer("paused").pause();

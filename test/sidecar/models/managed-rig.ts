@@ -8,6 +8,7 @@ import { createHttpClient } from "../../../core/runtime/http.js";
 import type { Logger } from "../../../core/runtime/logger.js";
 import { createSidecarMetrics } from "../../../sidecar/metrics.js";
 import { openModels } from "../../../sidecar/open-models.js";
+import type { Registry } from "../../../sidecar/registry/registry.js";
 import { openTasks } from "../../../sidecar/tasks/open-tasks.js";
 import { fastClock } from "../../helpers/fast-clock.js";
 import { command, configOf, folderOf, keepLog } from "./support.js";
@@ -32,19 +33,27 @@ export function templateOf(switches: readonly string[], given: ConfigInput = {})
   };
 }
 
+export interface ManagedParts {
+  /** Default: one that runs fast. */
+  readonly clock?: Clock;
+  /** Default: none. */
+  readonly registry?: Registry | null;
+}
+
 /** For a test as well as for a program that is killed. */
 export async function openManaged(
   dataDir: string,
   given: ConfigInput,
   logger: Logger,
-  clock: Clock = fastClock(FACTOR),
+  { clock = fastClock(FACTOR), registry = null }: ManagedParts = {},
 ) {
   let config = configOf({ ...given, data_dir: dataDir });
   const tasks = await openTasks({ dataDir, bounds: () => ({ maxTasks: 1e6, maxBytes: 2 ** 40 }), logger });
   const http = createHttpClient({ connectTimeoutMs: 2_000 });
   const metrics = createSidecarMetrics(tasks.store);
-  const models = openModels({ tasks, metrics, mlflow: null, http, clock, logger, config: () => config });
+  const models = openModels({ tasks, metrics, mlflow: null, registry, http, clock, logger, config: () => config });
   await models.catalogue.start();
+  models.catalogue.managed.rollouts.start();
   return {
     ...models,
     store: tasks.models,
@@ -62,9 +71,14 @@ export async function openManaged(
   };
 }
 
-export async function startManaged(t: Test, given: ConfigInput, dataDir = join(folderOf(t), "data"), clock?: Clock) {
+export async function startManaged(
+  t: Test,
+  given: ConfigInput,
+  dataDir = join(folderOf(t), "data"),
+  parts: ManagedParts = {},
+) {
   const { logger, lines } = keepLog();
-  const opened = await openManaged(dataDir, given, logger, clock);
+  const opened = await openManaged(dataDir, given, logger, parts);
   // As in the sidecar, where it is the servers that keep the process alive: the parts' own timers do not.
   const alive = setInterval(() => {}, 1_000);
   let closed: Promise<void> | undefined;
@@ -87,6 +101,7 @@ export function onDemand(name: string, change: Partial<OnDemandCreate> = {}): On
     idle_ttl: null,
     description: null,
     deploy: null,
+    follow: null,
     replace_enabled: true,
     inherit_config: true,
     ...change,

@@ -51,7 +51,7 @@ t.test("nobody who sets the machine's clock makes a model idle", async (t) => {
   const system = fastClock(10);
   let setForwardMs = 0;
   const clock = { ...system, now: () => system.now() + setForwardMs };
-  const { management, catalogue, store } = await startManaged(t, templateOf([]), undefined, clock);
+  const { management, catalogue, store } = await startManaged(t, templateOf([]), undefined, { clock });
   await management.onDemand.create(onDemand("m", { idle_ttl: 600 }));
   await catalogue.ensureReady("m", WAIT_MS);
   await management.deploy("short", deployRequest(600));

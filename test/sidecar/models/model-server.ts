@@ -3,12 +3,13 @@
  * Its first line of output says where it listens.
  */
 import { spawn } from "node:child_process";
-import { appendFileSync, existsSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
   strict: false,
+  allowPositionals: true,
   options: {
     port: { type: "string", default: "0" },
     host: { type: "string", default: "127.0.0.1" },
@@ -26,6 +27,8 @@ const { values } = parseArgs({
     exit: { type: "string" },
     /** Ends at once as long as this file is there. */
     "exit-while": { type: "string" },
+    /** Ends at once as long as this file names one of its further arguments. */
+    "bad-file": { type: "string" },
     /** Starts a grandchild in the same group that ignores SIGTERM, and writes its pid here. */
     grandchild: { type: "string" },
     "ignore-term": { type: "boolean" },
@@ -39,6 +42,10 @@ if (text("seen") !== undefined) {
 }
 if (text("exit") !== undefined) process.exit(Number(text("exit")));
 if (text("exit-while") !== undefined && existsSync(text("exit-while")!)) process.exit(9);
+if (text("bad-file") !== undefined && existsSync(text("bad-file")!)) {
+  const bad = readFileSync(text("bad-file")!, "utf8").split("\n");
+  if (positionals.some((each) => bad.includes(each))) process.exit(11);
+}
 // The first process of a container hears no signal that it has no handler for.
 if (process.pid === 1) {
   process.on("SIGTERM", () => {
@@ -65,6 +72,11 @@ const server = createServer((request, response) => {
   const wait = Math.max(0, blockedUntil - Date.now());
   setTimeout(() => {
     if (path === "/die") process.exit(7);
+    if (path === "/who") {
+      const ms = Number(new URL(request.url!, "http://x").searchParams.get("ms") ?? "0");
+      setTimeout(() => answer(200, JSON.stringify({ pid: process.pid, arguments: positionals })), ms);
+      return;
+    }
     if (path === "/block") {
       blockedUntil = Date.now() + Number(new URL(request.url!, "http://x").searchParams.get("ms"));
       return answer(200, "blocking");

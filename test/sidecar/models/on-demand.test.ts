@@ -3,6 +3,7 @@ import t, { type Test } from "tap";
 import type { OnDemandConfig } from "../../../core/contract/model-management.js";
 import { systemClock } from "../../../core/runtime/clock.js";
 import { createOnDemandConfigs, type OnDemandSettings } from "../../../sidecar/models/on-demand.js";
+import { createPackages } from "../../../sidecar/models/packages.js";
 import { createReferences } from "../../../sidecar/models/references.js";
 import { createMlflow } from "../../../sidecar/tracking/mlflow.js";
 import { startMlflow } from "../../helpers/mlflow.js";
@@ -23,7 +24,7 @@ async function open(t: Test) {
   const state = { settings, told: [] as string[] };
   const configs = createOnDemandConfigs({
     store: rig.models,
-    references: createReferences(mlflow),
+    references: createReferences(mlflow, createPackages(null)),
     settings: () => state.settings,
     logger: quiet,
   });

@@ -42,7 +42,17 @@ function rig(t: Test) {
   let sequence = 0;
   const report = (proxy: string, more: Partial<PresenceReport> = {}) => {
     sequence += 1;
-    presence.report({ ...presence.table, proxy, sequence, inFlight: {}, used: [], isLeaving: false, ...more });
+    presence.report({
+      ...presence.table,
+      localUrl: "",
+      proxy,
+      sequence,
+      inFlight: {},
+      servers: {},
+      used: [],
+      isLeaving: false,
+      ...more,
+    });
   };
   return { clock, leases, presence, report, freed: () => freed };
 }
@@ -103,7 +113,16 @@ t.test("a report that comes late does not undo a newer one", async (t) => {
   const { leases, presence } = rig(t);
   presence.connect("one");
   const report = (sequence: number, inFlight: Record<string, number>) =>
-    presence.report({ ...presence.table, proxy: "one", sequence, inFlight, used: [], isLeaving: false });
+    presence.report({
+      ...presence.table,
+      localUrl: "",
+      proxy: "one",
+      sequence,
+      inFlight,
+      servers: {},
+      used: [],
+      isLeaving: false,
+    });
   report(2, { m: 1 });
   report(1, {});
   t.equal(leases.count("m"), 1);

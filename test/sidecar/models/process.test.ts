@@ -108,7 +108,7 @@ t.test(
 
 t.test("what is filled into a command reaches the program as it is, one argument each", async (t) => {
   const seen = join(folderOf(t), "seen");
-  const uri = 'sluice://$(touch /tmp/x)/`id`; rm -rf "*"\nsecond {port} line';
+  const uri = 's3://$(touch /tmp/x)/`id`; rm -rf "*"\nsecond {port} line';
   process.env.SLUICE_SECRET_FOR_TEST = "hidden";
   process.env.CMG_SECRET_FOR_TEST = "hidden";
   t.teardown(() => {

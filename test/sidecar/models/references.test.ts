@@ -1,6 +1,7 @@
 /** What a model's reference means, with MLflow there, away, and not askable. */
 import t, { type Test } from "tap";
 import { systemClock } from "../../../core/runtime/clock.js";
+import { createPackages } from "../../../sidecar/models/packages.js";
 import { createReferences, modelFolder } from "../../../sidecar/models/references.js";
 import { createMlflow } from "../../../sidecar/tracking/mlflow.js";
 import { type FakeMlflow, startMlflow } from "../../helpers/mlflow.js";
@@ -18,7 +19,7 @@ const byUri = (modelUri: string) => ({ modelUri, trackingId: null });
 
 t.test("a run's model is its tag's, else its folder model, else the only folder that says model", async (t) => {
   const fake = await startMlflow(t);
-  const references = createReferences(knowing(t, fake));
+  const references = createReferences(knowing(t, fake), createPackages(null));
   const put = (run_id: string, folders: string[], tags: Record<string, string> = {}) => {
     fake.put({ run_id, tags });
     for (const path of folders) fake.putArtifact(run_id, { path });
@@ -53,7 +54,7 @@ t.test("a run's model is its tag's, else its folder model, else the only folder 
 });
 
 t.test("no reference, a blank one and one no program can take are refused", async (t) => {
-  const references = createReferences(null);
+  const references = createReferences(null, createPackages(null));
   for (const modelUri of [null, ""]) {
     for (const trackingId of [null, ""]) {
       const error = { code: "REFERENCE_MISSING", status: 400, message: /model_uri.*tracking_id/ };
@@ -69,7 +70,7 @@ t.test("no reference, a blank one and one no program can take are refused", asyn
 
 t.test("a URI that must be known is looked up where MLflow can be asked, and refused elsewhere", async (t) => {
   const fake = await startMlflow(t);
-  const references = createReferences(knowing(t, fake));
+  const references = createReferences(knowing(t, fake), createPackages(null));
   fake.put({ run_id: "r" });
   fake.putModel({ run_id: "r" });
   fake.putVersion({ name: "m", version: "2", run_id: "r", aliases: ["champion"] });
@@ -121,7 +122,7 @@ t.test("MLflow away is a 503 that says when to come back, and never a 404", asyn
   const fake = await startMlflow(t);
   fake.put({ run_id: "r", tags: { "training.output.model_uri": "models:/m/1" } });
   fake.putVersion({ name: "m", run_id: "r" });
-  const references = createReferences(knowing(t, fake));
+  const references = createReferences(knowing(t, fake), createPackages(null));
   await fake.stop();
   const away = { code: "TRACKING_UNAVAILABLE", status: 503, retryAfterMs: 15_000 };
   await t.rejects(references.resolve(byRun("r"), false), away);
@@ -140,7 +141,7 @@ t.test("MLflow away is a 503 that says when to come back, and never a 404", asyn
 });
 
 t.test("a store that is not asked over HTTP says so", async (t) => {
-  const references = createReferences(null);
+  const references = createReferences(null, createPackages(null));
   const error = { code: "REFERENCE_UNKNOWN", message: /tracking\.uri is no http/ };
   await t.rejects(references.resolve(byRun("r"), false), error);
   await t.rejects(references.resolve(byUri("models:/m/1"), true), error);

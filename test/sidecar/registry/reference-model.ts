@@ -106,7 +106,7 @@ export async function shown(registry: Registry): Promise<Record<string, Omit<Mod
     }
     const aliases = registry.aliases(modelId).map(({ alias, versionNumber }) => [alias, versionNumber!]);
     models[modelId] = {
-      value: userData["value"]!,
+      value: userData.value!,
       versions,
       aliases: Object.fromEntries(aliases) as Record<string, number>,
       history: {},

@@ -1,11 +1,7 @@
 import t from "tap";
 import type { ConfigInput } from "../../../../config/schema.js";
 import type { DeploySpec } from "../../../../core/contract/model-management.js";
-import {
-  type ContainerSpec,
-  containerNameOf,
-  containerSpec,
-} from "../../../../sidecar/models/drivers/container-spec.js";
+import { type ContainerSpec, containerSpec } from "../../../../sidecar/models/drivers/container-spec.js";
 import { formatMemory } from "../../../../sidecar/models/drivers/limits.js";
 import type { ManagedModel } from "../../../../sidecar/models/managed-model.js";
 import { configOf } from "../support.js";
@@ -13,7 +9,7 @@ import { modelOf } from "./docker-rig.js";
 
 const NOW = 1_700_000_000_000;
 const specOf = (given: ConfigInput = {}, model: Partial<ManagedModel> = {}): ContainerSpec =>
-  containerSpec(modelOf("medcat", model), configOf(given), NOW);
+  containerSpec(modelOf("medcat", model), { config: configOf(given), now: NOW, packageFile: null });
 const environmentOf = ({ Env }: ContainerSpec) =>
   Object.fromEntries(Env.map((each) => [each.slice(0, each.indexOf("=")), each.slice(each.indexOf("=") + 1)]));
 
@@ -228,12 +224,32 @@ t.test("whatever a request brought stands in one argument, one variable and one 
   }
 });
 
-t.test("a container is named like its model; one character is too short for Docker", async (t) => {
-  t.equal(containerNameOf("ab"), "ab");
-  t.equal(containerNameOf("a"), "model-a");
-});
-
 t.test("amounts of memory are told in the larger unit that fits", async (t) => {
   t.equal(formatMemory(512 * 2 ** 20), "512 MiB");
   t.equal(formatMemory(1.5 * 2 ** 30), "1.5 GiB");
 });
+
+t.test(
+  "a package of the registry is one file, read-only, under its own name; the label says which version it is",
+  async (t) => {
+    const model = modelOf("medcat", {
+      modelUri: "sluice://medcat/latest",
+      pinned: { modelUri: "sluice://medcat/7", modelId: "medcat", versionNumber: 7 },
+    });
+    const config = configOf({ cms: { command: ["run", "{model_path}", "--mlflow-model-uri={model_uri}"] } });
+    const spec = containerSpec(model, { config, now: NOW, packageFile: "/data/archive/1-medcat/v000007.data" });
+    t.strictSame(spec.Cmd, [
+      "run",
+      "/app/model/package/v000007.data",
+      "--mlflow-model-uri=file:///app/model/package/v000007.data",
+    ]);
+    t.strictSame(spec.HostConfig.Mounts.at(-1), {
+      Type: "bind",
+      Source: "/data/archive/1-medcat/v000007.data",
+      Target: "/app/model/package/v000007.data",
+      ReadOnly: true,
+    });
+    t.equal(spec.Labels["org.cogstack.model-serve.uri"], "sluice://medcat/7");
+    t.equal(specOf({}, { modelUri: "s3://m" }).HostConfig.Mounts.length, 1, "no other model gets such a mount");
+  },
+);

@@ -32,6 +32,8 @@ export function modelOf(name: string, more: Partial<ManagedModel> = {}): Managed
     origin: "deployment",
     deploymentType: "manual",
     modelUri: "models:/medcat/1",
+    follow: null,
+    pinned: null,
     modelType: "medcat_snomed",
     description: null,
     idleTtlMs: null,

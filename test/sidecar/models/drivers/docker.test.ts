@@ -215,7 +215,11 @@ function tests(docker: TestDocker): void {
 
   /** As a crash between creation and start leaves it. */
   function createOnly(name: string) {
-    const { HostConfig, ...spec } = containerSpec(modelOf(name), driverConfig(docker), Date.now());
+    const { HostConfig, ...spec } = containerSpec(modelOf(name), {
+      config: driverConfig(docker),
+      now: Date.now(),
+      packageFile: null,
+    });
     return docker.client.createContainer({ name, ...spec, HostConfig } as object);
   }
 }
