@@ -358,14 +358,24 @@ redis: { url: null }
   t.ok(readFileSync(join(cwd, "sluice.yaml")));
 });
 
-t.test("what takes effect only with a later version is named where it is set, and nowhere else", async (t) => {
+t.test("settings that all have an effect are warned of by nobody", async (t) => {
   const { load } = loader(t, {
     "sluice.yaml": [
       "registry: { port: 9002, cache_max_items: 5 }",
       "labels: { ttl_label: x }",
       "models: { concurrency: 3, deployment: { auto: { default_idle_ttl: 5m, health_check_timeout: 1m } } }",
-      "discovery: { process: [{ name: a, command: [x], idle_ttl: 60, follow: latest }] }",
+      'discovery: { process: [{ name: a, command: [x], idle_ttl: 60, model_uri: "sluice://a/latest", follow: latest }] }',
     ].join("\n"),
   });
-  t.same(load().warnings, ["no effect before a later version: discovery.process[0].follow"]);
+  t.same(load().warnings, []);
+});
+
+t.test("what is followed is the latest version or an alias, of a model in the registry", async (t) => {
+  const given = (uri: string, follow: string) =>
+    loader(t, {
+      "sluice.yaml": `discovery: { process: [{ name: a, command: [x], model_uri: "${uri}", follow: '${follow}' }] }`,
+    }).load;
+  t.equal(given("sluice://a/latest", "champion")().config.discovery.process[0]!.follow, "champion");
+  t.throws(given("models:/a/1", "latest"), { message: /follow: needs a model_uri of the registry/ });
+  t.throws(given("sluice://a/latest", "3"), { message: /follow: must be latest or an alias/ });
 });

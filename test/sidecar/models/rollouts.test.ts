@@ -233,13 +233,15 @@ t.test("models that never run together, and one with a port of its own, are stop
 });
 
 t.test("a present server that dies while the new one starts is followed by the new one", async (t) => {
-  const { small, start, pids, phase } = await startFollower(t, { switches: ["--ready-after", "300"] });
-  await start();
+  const { small, start, pids, phase, catalogue } = await startFollower(t, {
+    switches: ["--ready-after", "300"],
+  });
+  const { serverId } = await start();
   small.add("m", 2);
   await phase("starting");
   await until(() => pids().length === 2, "the new one's program");
   process.kill(pids()[0]!, "SIGKILL");
-  await until(() => !isAlive(pids()[0]!), "the old one's end");
+  await until(() => catalogue.get("m")!.serverId !== serverId, "the old one's end");
   t.match(await start(), { modelUri: "sluice://m/2", serverId: `process-${pids()[1]}` });
   t.equal(pids().length, 2);
 });

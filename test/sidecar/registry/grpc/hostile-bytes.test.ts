@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { type ClientHttp2Stream, connect } from "node:http2";
+import type { ClientHttp2Stream, OutgoingHttpHeaders } from "node:http2";
 import t from "tap";
 import { bytes, fixed64, int } from "../../../helpers/protobuf.js";
+import { framed, openCall, openSession, statusOf } from "../../../helpers/raw-registry.js";
 import { startRegistry } from "../grpc-rig.js";
 
 const SERVICE = "/cogmentAPI.ModelRegistrySP/";
@@ -19,14 +20,6 @@ const METHODS = [
 const REFLECTION = ["v1", "v1alpha"].map(
   (version) => `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
 );
-
-/** A message as gRPC frames it. */
-function framed(message: Buffer, { flag = 0, length = message.length } = {}): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(flag);
-  head.writeUInt32BE(length, 1);
-  return Buffer.concat([head, message]);
-}
 
 /** Something like a protobuf message, often broken. */
 function noise(): Buffer {
@@ -66,29 +59,13 @@ t.test("random bytes for every call end with a status, and the next client is se
 t.test("deep nesting, long lists and broken frames do no harm", async (t) => {
   const { client, server } = await startRegistry(t, { reflection: true });
   await client.createModel("foo");
-  const session = connect(`http://127.0.0.1:${server.port}`);
-  t.teardown(() => session.destroy());
-  session.on("error", () => {});
-  const send = (path: string, content: Buffer, headers: object = {}) =>
-    new Promise<string>((resolve) => {
-      const stream = session.request({
-        ":method": "POST",
-        ":path": path,
-        "content-type": "application/grpc",
-        te: "trailers",
-        ...headers,
-      });
-      let status = "none";
-      const note = (fields: Record<string, unknown>) => {
-        status = String(fields["grpc-status"] ?? fields[":status"] ?? status);
-      };
-      stream.on("response", note);
-      stream.on("trailers", note);
-      stream.on("error", () => {});
-      stream.on("close", () => resolve(status));
-      stream.resume();
-      stream.end(content);
-    });
+  const session = openSession(t, server.port);
+  const send = (path: string, content: Buffer, headers: OutgoingHttpHeaders = {}) => {
+    const stream = openCall(session, path, headers);
+    stream.resume();
+    stream.end(content);
+    return statusOf(stream);
+  };
   const infos = `${SERVICE}RetrieveVersionInfos`;
   t.equal(await send(infos, framed(Buffer.alloc(2 ** 22, 0x7b))), "13", "groups in groups");
   t.equal(await send(infos, framed(Buffer.alloc(10), { length: 2 ** 32 - 1 })), "8", "a length of 4 GiB");
@@ -125,16 +102,7 @@ t.test("the same version asked for a million times over is not answered from mem
 t.test("an endless upload is stopped at the first excess byte, while it goes on arriving", async (t) => {
   const { client, server } = await startRegistry(t);
   await client.createModel("foo");
-  const session = connect(`http://127.0.0.1:${server.port}`);
-  t.teardown(() => session.destroy());
-  session.on("error", () => {});
-  const stream = session.request({
-    ":method": "POST",
-    ":path": `${SERVICE}CreateVersion`,
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-  stream.on("error", () => {});
+  const stream = openCall(openSession(t, server.port), "CreateVersion");
   stream.resume();
   const versionInfo = Buffer.concat([bytes(1, "foo"), int(4, 1), fixed64(6, 1_000_000n)]);
   stream.write(framed(bytes(1, bytes(1, versionInfo))));
