@@ -83,7 +83,7 @@ const finds = async (sluice: RunningSluice, name: string) =>
   (await call(sluice, "POST", `/models/${name}/process`, NOTE)).text.includes("Q77");
 
 const uriOf = async (sluice: RunningSluice, name: string): Promise<string> =>
-  (await call(sluice, "GET", `/models/${name}`)).json.model_uri;
+  (await call(sluice, "GET", `/models/${name}`)).json.uri;
 
 /** Ends with the run. */
 async function train(sluice: RunningSluice): Promise<{ status: string; tags: Record<string, string> }> {
