@@ -93,6 +93,11 @@ export class TestDirectory {
     this.#entries.clear();
   }
 
+  /** As after a call back that failed: nobody finds what it still knows. */
+  hide(): void {
+    for (const [id, entry] of this.#entries) this.#entries.set(id, { ...entry, answered: false });
+  }
+
   /** Cuts all connections. */
   die(): void {
     this.#server?.forceShutdown();

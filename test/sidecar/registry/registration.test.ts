@@ -122,6 +122,17 @@ t.test("a directory that forgets is told again, and never knows it twice", async
   t.equal(directory.services.length, 1);
 });
 
+t.test("an entry that is hidden is replaced, not doubled", async (t) => {
+  const { directory, register } = await rig(t);
+  const registration = register();
+  await until(() => registration.state().isRegistered);
+  const [before] = directory.services;
+  directory.hide();
+  await until(() => registration.state().registrations === 2 && registration.state().isRegistered);
+  t.equal(directory.services.length, 1);
+  t.not(directory.services[0]!.id, before!.id);
+});
+
 t.test("a directory that dies is waited for, and what it still knows is not registered again", async (t) => {
   const { directory, register } = await rig(t);
   const registration = register();
