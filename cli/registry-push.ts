@@ -10,8 +10,12 @@ import { setAlias } from "./registry-alias.js";
 import type { PushFlags } from "./registry-commands.js";
 import { stopped, unreadable, uploadFile } from "./resumable-upload.js";
 import { plain } from "./terminal.js";
+import { uploadWhole } from "./whole-upload.js";
 
 export async function pushVersion(modelId: string, file: string, flags: PushFlags): Promise<void> {
+  if (flags.transient === true && flags.alias !== undefined) {
+    throw new CliError(EXIT.usage, "an alias means archived versions alone; leave out either --transient or --alias");
+  }
   const signal = onInterrupt();
   const bytes = await sizeOfFile(file);
   await withClient(openClient(flags), async (client) => {
@@ -24,7 +28,8 @@ export async function pushVersion(modelId: string, file: string, flags: PushFlag
       sha256,
       user_data: Object.fromEntries(flags.versionData ?? []),
     };
-    const version = await uploadFile(client, { modelId, file, header, create: flags.create === true, signal });
+    const push = { modelId, file, header, create: flags.create === true, signal };
+    const version = await (header.archived ? uploadFile(client, push) : uploadWhole(client, push));
     if (version.sha256 !== sha256) {
       throw new CliError(EXIT.failed, `version ${version.version_number} is not what was sent: its SHA-256 differs`, {
         hint: "Delete it, and look at what stands between here and Sluice.",

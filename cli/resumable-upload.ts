@@ -40,7 +40,7 @@ export async function uploadFile(client: SluiceClient, push: FileUpload): Promis
   }
 }
 
-const modelPath = (modelId: string) => `/registry/models/${encodeURIComponent(modelId)}`;
+export const modelPath = (modelId: string) => `/registry/models/${encodeURIComponent(modelId)}`;
 
 async function begin(client: SluiceClient, push: FileUpload, patience: Patience): Promise<UploadObject> {
   const { modelId, header, create, signal } = push;
@@ -65,7 +65,7 @@ function withHint({ exitCode, message, status, cause }: CliError, hint: string):
 }
 
 /** The newest version's number before ours. */
-async function newestOf(client: SluiceClient, { modelId, signal }: FileUpload): Promise<number> {
+export async function newestOf(client: SluiceClient, { modelId, signal }: FileUpload): Promise<number> {
   const { latest_version: latest } = await client.json<{ latest_version: VersionObject | null }>({
     path: modelPath(modelId),
     signal,
@@ -89,7 +89,13 @@ async function sendAll(
   try {
     for (;;) {
       try {
-        return await sendFrom(client, push, { id, offset, progress });
+        return await sendPart(client, push, {
+          method: "PATCH",
+          path: `/registry/uploads/${id}`,
+          headers: { "upload-offset": String(offset) },
+          offset,
+          progress,
+        });
       } catch (caught) {
         await restShown(patience, progress, caught);
       }
@@ -117,18 +123,19 @@ async function restShown(patience: Patience, progress: TransferProgress, caught:
 }
 
 interface Part {
-  readonly id: string;
+  readonly method: "PATCH" | "POST";
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Of the first byte that is sent. */
   readonly offset: number;
   readonly progress: TransferProgress;
 }
 
-async function sendFrom(
-  client: SluiceClient,
-  push: FileUpload,
-  { id, offset, progress }: Part,
-): Promise<VersionObject> {
+/** The file from one byte on to its end, in one request that answers with the version. */
+export async function sendPart(client: SluiceClient, push: FileUpload, part: Part): Promise<VersionObject> {
   const { file, header, signal } = push;
   const { data_bytes: bytes } = header;
+  const { method, path, headers, offset, progress } = part;
   const rest = bytes - offset;
   let sent = offset;
   let fault: unknown = null;
@@ -141,10 +148,10 @@ async function sendFrom(
   });
   try {
     return await client.json<VersionObject>({
-      method: "PATCH",
-      path: `/registry/uploads/${id}`,
+      method,
+      path,
       headers: {
-        "upload-offset": String(offset),
+        ...headers,
         "content-type": "application/octet-stream",
         "content-length": String(rest),
       },
@@ -190,7 +197,7 @@ async function offsetOf(client: SluiceClient, { signal }: FileUpload, id: string
   return (await client.json<UploadObject>({ path: `/registry/uploads/${id}`, signal })).offset;
 }
 
-async function madeSince(client: SluiceClient, push: FileUpload, newest: number): Promise<VersionObject | null> {
+export async function madeSince(client: SluiceClient, push: FileUpload, newest: number): Promise<VersionObject | null> {
   const { modelId, header, signal } = push;
   for (let from: number | null = newest + 1; from !== null; ) {
     const path = `${modelPath(modelId)}/versions?from=${from}`;

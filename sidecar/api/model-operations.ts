@@ -4,7 +4,7 @@ import type { ModelEntry } from "../../core/contract/models.js";
 import { wireTime } from "../../core/contract/tasks.js";
 import type { ModelCatalogue } from "../models/catalogue.js";
 import type { ModelManagement } from "../models/management.js";
-import type { RolloutState } from "../models/rollouts.js";
+import type { RolloutState } from "../models/rollout-state.js";
 import { deploymentTypeOf, known } from "./known-model.js";
 import { registerModelEvents } from "./model-events.js";
 import { registerModelLogs } from "./model-logs.js";

@@ -8,7 +8,7 @@ import type {
   OnDemandConfig,
 } from "../../core/contract/model-management.js";
 import { DEPLOYMENT_TYPES, MODEL_SOURCES, MODEL_STATES } from "../../core/contract/models.js";
-import { ROLLOUT_PHASES } from "../models/rollouts.js";
+import { ROLLOUT_PHASES } from "../models/rollout-state.js";
 import { cpus, gpus, memory } from "./model-bodies.js";
 
 const shown = z.object({ memory: memory.exactOptional(), cpus: cpus.exactOptional() });

@@ -9,7 +9,7 @@ import type {
   OnDemandUpdate,
 } from "../../core/contract/model-management.js";
 import type { DeploymentType, ModelEntry } from "../../core/contract/models.js";
-import type { RolloutState } from "./rollouts.js";
+import type { RolloutState } from "./rollout-state.js";
 
 export interface ModelManagement {
   readonly onDemand: OnDemandConfigs;

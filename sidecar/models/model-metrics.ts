@@ -3,7 +3,7 @@ import { MODEL_STATES, type ModelEntry } from "../../core/contract/models.js";
 import { Counter, DURATION_BUCKETS, Gauge, Histogram, type Registry } from "../../core/runtime/metrics.js";
 import type { ModelCatalogue } from "./catalogue.js";
 import type { ReaperOptions } from "./reaper-jobs.js";
-import type { RolloutObserver } from "./rollouts.js";
+import type { RolloutObserver } from "./rollout-state.js";
 
 export type ModelObserver = ReaperOptions["observer"] &
   RolloutObserver & {

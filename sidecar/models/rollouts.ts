@@ -13,6 +13,7 @@ import type { Managed, ManagedServers } from "./managed-servers.js";
 import { type Pin, pinOf } from "./pin.js";
 import { goesBack, planRollout, type RolloutFacts, type RolloutStep, type Room, versionToStart } from "./rollout.js";
 import type { RolloutMemories } from "./rollout-memories.js";
+import type { RolloutObserver, RolloutOutcome, RolloutState } from "./rollout-state.js";
 import { freeSlot } from "./server-slot.js";
 
 export interface RolloutsOptions {
@@ -30,29 +31,6 @@ export interface RolloutsOptions {
   readonly onChange: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
-}
-
-export interface RolloutObserver {
-  rolledOut(name: string, outcome: RolloutOutcome): void;
-}
-
-/** `superseded`: another version, or a stop, came before it was ready. */
-export const ROLLOUT_OUTCOMES = ["switched", "failed", "superseded"] as const;
-export type RolloutOutcome = (typeof ROLLOUT_OUTCOMES)[number];
-
-/** `settled`: nothing is to be done, also while it does not run; `waiting`: see the problem; `failed`: the wanted one does not run. */
-export const ROLLOUT_PHASES = ["settled", "waiting", "starting", "failed"] as const;
-
-/** Of a model that follows a version. */
-export interface RolloutState {
-  /** The version or alias. */
-  readonly follows: string;
-  /** What that is now; null where it is nothing that can be deployed. */
-  readonly wanted: string | null;
-  readonly phase: (typeof ROLLOUT_PHASES)[number];
-  readonly problem: string | null;
-  /** Servers that were replaced and are still in use. */
-  readonly formerServers: number;
 }
 
 /** While anything waits it is looked again this often: not every change is told. */

@@ -80,7 +80,7 @@ async function annotate(base: string, misbehave: string | null = null): Promise<
 
 /** A version that knows one more term than the built-in list. */
 function version(number: number, label: string): string {
-  const terms = [{ cui: `C${number}`, name: label, tuis: [], types: [], synonyms: [label] }];
+  const terms = [{ surface: label, id: `C${number}`, name: label, category: "disorder", seen: 1 }];
   return JSON.stringify({ format: "gazetteer/1", name: "g", model_type: "medcat_snomed", version: number, terms });
 }
 
@@ -213,19 +213,14 @@ t.test("a version that does not run leaves the one before, and no request fails"
 });
 
 t.test("a sidecar that is killed in the middle leaves nothing behind, and the newest version comes", async (t) => {
-  const { base, sluice, runs, alone, state } = rig;
-  for (let round = 0; round < 2; round++) {
-    const { uri } = await state();
-    await push(sluice, version(20 + round, "kidney failure"));
-    const restarted = sluice.nextEvent("restarted");
-    await new Promise((resolve) => setTimeout(resolve, 60 + 150 * round));
-    process.kill(sluice.pids().sidecar, "SIGKILL");
-    await restarted;
-    await until(async () => (await state().catch(() => null)) !== null, "the sidecar");
-    t.equal(await whole(`${base}/process`, { method: "POST", body: NOTE, headers: plain }), null);
-    const wanted = Number(/\d+$/.exec(uri!)![0]) + (round === 0 ? 2 : 1);
-    await runs(wanted);
-  }
+  const { base, sluice, runs, alone } = rig;
+  await push(sluice, version(20, "kidney failure"));
+  const restarted = sluice.nextEvent("restarted");
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  process.kill(sluice.pids().sidecar, "SIGKILL");
+  await restarted;
+  await runs(10);
+  t.equal(await whole(`${base}/process`, { method: "POST", body: NOTE, headers: plain }), null);
   // What proxies of before may use is held for 20 s.
   await until(() => servers(sluice).length === 1, "one server alone", 40_000);
   await alone();

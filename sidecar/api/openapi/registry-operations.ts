@@ -203,7 +203,7 @@ const ALIASES: readonly Operation[] = [
     summary: "Let an alias mean a version",
     body: { json: "RegistryAliasBody", required: true },
     answers: { 200: { description: "The alias", json: "RegistryAlias" } },
-    refusals: [400, 404, 422, 503],
+    refusals: [400, 404, 409, 422, 503],
   },
   {
     method: "delete",
