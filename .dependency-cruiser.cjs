@@ -84,7 +84,7 @@ module.exports = {
     only("fastify", ["sidecar/api/", "sidecar/app\\.ts"]),
     only("pino", ["core/runtime/logger\\.ts"]),
     only("prom-client", ["core/runtime/metrics\\.ts"]),
-    only("yaml", ["config/yaml\\.ts", "sidecar/registry/cogment-info\\.ts"]),
+    only("yaml", ["config/yaml\\.ts", "sidecar/registry/cogment/cogment-info\\.ts"]),
     only("zod", ["config/", "sidecar/api/", "sidecar/models/drivers/process-record\\.ts"]),
     only("lru-cache", [
       "sidecar/tasks/verified-files\\.ts",
@@ -96,7 +96,7 @@ module.exports = {
     only("@grpc/(grpc-js|proto-loader|reflection)", [
       "sidecar/registry/grpc\\.ts",
       "sidecar/registry/grpc/",
-      "sidecar/registry/directory\\.ts",
+      "sidecar/registry/directory/directory\\.ts",
     ]),
   ],
   options: {

@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply } from "fastify";
 import { z } from "zod";
 import { SluiceError } from "../../core/contract/errors.js";
 import type { TransferEvent } from "../../core/contract/registry-transfer.js";
-import { failedEvent, type Transfers } from "../registry/transfers.js";
+import { failedEvent, type Transfers } from "../registry/cogment/transfers.js";
 import { readJson } from "./json-body.js";
 import { goneSignal } from "./replies.js";
 

@@ -4,12 +4,12 @@
  */
 import type { VersionInfo } from "../../core/contract/registry.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
-import type { ArchivePlace, Incoming, Seal } from "./archive.js";
+import type { ArchivePlace, Incoming, Seal } from "./archive/archive.js";
 import { placeOf } from "./places.js";
 import type { VersionHeader } from "./registry.js";
 import { type RegistryParts, settled } from "./registry-parts.js";
-import type { NewVersion, StoredModel } from "./registry-store.js";
-import type { TransientIncoming } from "./transients.js";
+import type { NewVersion, StoredModel } from "./store/registry-store.js";
+import type { TransientIncoming } from "./transient/transients.js";
 import { modelUnknown, numberUsed } from "./version-rules.js";
 
 export interface CompleteVersion {

@@ -5,7 +5,7 @@ import { failpoint } from "../../core/runtime/failpoints.js";
 import { folderOf, placeOf } from "./places.js";
 import type { VersionUse } from "./registry.js";
 import { type RegistryParts, settled } from "./registry-parts.js";
-import type { Deleted, StoredModel } from "./registry-store.js";
+import type { Deleted, StoredModel } from "./store/registry-store.js";
 import type { VersionReads } from "./version-reads.js";
 import { modelUnknown, versionUnknown } from "./version-rules.js";
 

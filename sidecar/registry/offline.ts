@@ -3,8 +3,8 @@ import type { RegistryFiles } from "../../config/registry-files.js";
 import type { Config } from "../../config/schema.js";
 import type { ExportRequest, ImportRequest, TransferEvent } from "../../core/contract/registry-transfer.js";
 import type { Logger } from "../../core/runtime/logger.js";
+import { Transfers } from "./cogment/transfers.js";
 import { openRegistry } from "./open-registry.js";
-import { Transfers } from "./transfers.js";
 
 export interface OfflineTransfer {
   readonly config: Config;

@@ -1,6 +1,6 @@
 /** Files of uploads in pieces that wait for their next piece: a few stay open, since opening one again means hashing all that it holds. */
-import type { Archive, Incoming } from "./archive.js";
-import type { StoredUpload } from "./registry-store.js";
+import type { Archive, Incoming } from "./archive/archive.js";
+import type { StoredUpload } from "./store/registry-store.js";
 
 const MAX_OPEN = 16;
 

@@ -1,5 +1,5 @@
 /** Where a version's bytes lie in the archive. Pure. What it answers is on disks: it must never change. */
-import type { ArchivePlace } from "./archive.js";
+import type { ArchivePlace } from "./archive/archive.js";
 
 const MAX_NAME_CHARS = 60;
 

@@ -1,8 +1,8 @@
 /** Metrics of the model registry. Labels are the contract's own words: never a model's id. */
 import { Counter, Gauge, Histogram, type Registry } from "../../core/runtime/metrics.js";
+import type { RegistrationState } from "./directory/registration.js";
 import type { RegistryServerMetrics } from "./grpc.js";
 import type { RegistryTotals } from "./open-registry.js";
-import type { RegistrationState } from "./registration.js";
 import type { Registry as ModelRegistry } from "./registry.js";
 
 export interface RegistryMetrics extends RegistryServerMetrics {

@@ -1,14 +1,14 @@
 /** What the registry's own files work with. */
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
-import type { Archive } from "./archive.js";
+import type { Archive } from "./archive/archive.js";
 import type { Changes } from "./changes.js";
 import type { KeyedLocks } from "./keyed-locks.js";
 import type { RegistrySettings } from "./registry.js";
-import type { RegistryStore } from "./registry-store.js";
 import type { Removals } from "./removals.js";
-import type { TransientInfos } from "./transient-infos.js";
-import type { Transients } from "./transients.js";
+import type { RegistryStore } from "./store/registry-store.js";
+import type { TransientInfos } from "./transient/transient-infos.js";
+import type { Transients } from "./transient/transients.js";
 import type { UploadPlaces } from "./upload-places.js";
 
 export interface RegistryParts {

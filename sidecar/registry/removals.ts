@@ -1,8 +1,8 @@
 /** Files whose rows are gone: what a deletion wrote down to be removed. A crash in between leaves it to the next start. */
 import { failpoint } from "../../core/runtime/failpoints.js";
 import type { Logger } from "../../core/runtime/logger.js";
-import type { Archive } from "./archive.js";
-import type { RegistryStore, Removal } from "./registry-store.js";
+import type { Archive } from "./archive/archive.js";
+import type { RegistryStore, Removal } from "./store/registry-store.js";
 
 const AT_A_TIME = 100;
 

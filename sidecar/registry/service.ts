@@ -7,9 +7,9 @@ import { SluiceError } from "../../core/contract/errors.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { Registry as MetricsRegistry } from "../../core/runtime/metrics.js";
+import type { Registration, RegistrationState } from "./directory/registration.js";
 import type { RegistryServer } from "./grpc.js";
 import { type OpenRegistry, openRegistry } from "./open-registry.js";
-import type { Registration, RegistrationState } from "./registration.js";
 import { openRegistryLog, type RegistryLog } from "./registry-log.js";
 import { createRegistryMetrics, type RegistryMetrics } from "./registry-metrics.js";
 
@@ -149,8 +149,8 @@ class RunningRegistry implements RegistryService {
     const settings = config().registry;
     if (settings.directory_endpoint === null) return;
     const [{ createDirectory }, { startRegistration }] = await Promise.all([
-      import("./directory.js"),
-      import("./registration.js"),
+      import("./directory/directory.js"),
+      import("./directory/registration.js"),
     ]);
     this.#registration = startRegistration({
       directory: createDirectory({

@@ -1,9 +1,9 @@
 /** What a start does about files in the archive that no row names: a crash's leftovers go, what is somebody else's is left alone. */
 import type { Logger } from "../../core/runtime/logger.js";
-import { surveyArchive } from "./archive-survey.js";
+import { surveyArchive } from "./archive/archive-survey.js";
 import { folderOf, instanceOf, numberOf } from "./places.js";
 import type { RegistryParts } from "./registry-parts.js";
-import type { RegistryStore } from "./registry-store.js";
+import type { RegistryStore } from "./store/registry-store.js";
 
 /**
  * Folders that no model of ours has: named, never touched. A new model must not get the name of one, so instances that would lead there

@@ -6,13 +6,13 @@ import { randomUUID } from "node:crypto";
 import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import type { VersionInfo } from "../../core/contract/registry.js";
 import { failpoint } from "../../core/runtime/failpoints.js";
-import type { Incoming } from "./archive.js";
+import type { Incoming } from "./archive/archive.js";
 import { commitArchived } from "./commit-version.js";
 import { OpenIncoming } from "./open-incoming.js";
 import { PieceSources } from "./piece-sources.js";
 import type { VersionHeader } from "./registry.js";
 import { type RegistryParts, settled } from "./registry-parts.js";
-import type { StoredUpload } from "./registry-store.js";
+import type { StoredUpload } from "./store/registry-store.js";
 import { checkHeader, modelUnknown, wrongHash, wrongSize } from "./version-rules.js";
 
 /** Begun and not ended; each may hold a version's worth of disk. */

@@ -8,11 +8,11 @@ import { join } from "node:path";
 import type { VersionInfo } from "../../core/contract/registry.js";
 import { sleep } from "../../core/runtime/clock.js";
 import { openForReading } from "../db/open.js";
-import type { FileProblem } from "./archive.js";
-import { type Entry, entriesOf, NotAFileError, openSource, readPiece } from "./cogment-folder.js";
+import type { FileProblem } from "./archive/archive.js";
+import { type Entry, entriesOf, NotAFileError, openSource, readPiece } from "./cogment/cogment-folder.js";
 import { folderOf, instanceOf, numberOf, placeOf } from "./places.js";
-import type { RegistryReads, StoredModel } from "./registry-store.js";
-import { createReads } from "./sqlite-registry-reads.js";
+import type { RegistryReads, StoredModel } from "./store/registry-store.js";
+import { createReads } from "./store/sqlite-registry-reads.js";
 
 export interface VerifyOptions {
   readonly databaseFile: string;

@@ -1,7 +1,7 @@
 /** What versions there are: archived ones from the store, transient ones from memory, as one ascending sequence per model. */
 import type { VersionInfo, VersionReference } from "../../core/contract/registry.js";
 import type { RegistryParts } from "./registry-parts.js";
-import type { StoredModel } from "./registry-store.js";
+import type { StoredModel } from "./store/registry-store.js";
 import { aliasUnknown, meantNumber, mergeVersions, modelUnknown, versionUnknown } from "./version-rules.js";
 
 export class VersionReads {

@@ -1,7 +1,7 @@
 /** One version on its way in, in one go: what comes is held against its header, and the version is made of it or nothing is. */
 import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import type { VersionInfo } from "../../core/contract/registry.js";
-import type { Seal } from "./archive.js";
+import type { Seal } from "./archive/archive.js";
 import type { Upload, VersionHeader } from "./registry.js";
 import { wrongHash, wrongSize } from "./version-rules.js";
 

@@ -50,7 +50,7 @@ interface RegisterRequest {
 /** `Status` with the one name a directory asks for, as bytes: of no `.proto` of ours. */
 const STATUS_REQUEST = Buffer.concat([Buffer.from([0x0a, 0x0c]), Buffer.from("overall_load")]);
 const SERVICE_OF_TYPE: Readonly<Record<number, string>> = { 8: "ModelRegistrySP" };
-const PROTO = fileURLToPath(new URL("../../sidecar/registry/directory.proto", import.meta.url));
+const PROTO = fileURLToPath(new URL("../../sidecar/registry/directory/directory.proto", import.meta.url));
 
 export class TestDirectory {
   readonly #entries = new Map<string, RegisteredService>();

@@ -51,7 +51,7 @@ export type Method = keyof Requests;
 
 type WireMethod = MethodDefinition<unknown, unknown> & { readonly requestDeserialize: Deserialize<unknown> };
 
-const definition: PackageDefinition = loadSync(fileURLToPath(new URL("../model-registry.proto", import.meta.url)), {
+const definition: PackageDefinition = loadSync(fileURLToPath(new URL("./model-registry.proto", import.meta.url)), {
   keepCase: true,
   longs: String,
   defaults: true,

@@ -1,5 +1,5 @@
 import t from "tap";
-import { MAX_ALIASES } from "../../../sidecar/registry/registry-store.js";
+import { MAX_ALIASES } from "../../../sidecar/registry/store/registry-store.js";
 import { openRig, push, putModel } from "./local-rig.js";
 
 t.test("an alias names one version at a time, and its history tells which it named", async (t) => {

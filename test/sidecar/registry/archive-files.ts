@@ -2,8 +2,8 @@
 import type { Readable } from "node:stream";
 import type { Test } from "tap";
 import { createLogger } from "../../../core/runtime/logger.js";
-import type { Archive, ArchivePlace, Incoming, Seal } from "../../../sidecar/registry/archive.js";
-import { openArchive } from "../../../sidecar/registry/file-archive.js";
+import type { Archive, ArchivePlace, Incoming, Seal } from "../../../sidecar/registry/archive/archive.js";
+import { openArchive } from "../../../sidecar/registry/archive/file-archive.js";
 import { makeFolder } from "../../helpers/folder.js";
 
 export const quiet = createLogger({ level: "silent", format: "json", process: "test" });

@@ -8,7 +8,7 @@ import { BroadcastChannel } from "node:worker_threads";
 import t, { type Test } from "tap";
 import { SluiceError } from "../../../core/contract/errors.js";
 import { ARMING_CHANNEL, armFailpoints, FAILPOINT_CHANNEL } from "../../../core/runtime/failpoints.js";
-import { importArchive } from "../../../sidecar/registry/import-archive.js";
+import { importArchive } from "../../../sidecar/registry/cogment/import-archive.js";
 import { makeFolder } from "../../helpers/folder.js";
 import { allOf, contentsOf, FOREVER, modelFiles, writeFiles } from "./archive-rig.js";
 import { push, type Rig, startRig } from "./local-rig.js";

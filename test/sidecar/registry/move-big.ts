@@ -4,8 +4,8 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { createLogger } from "../../../core/runtime/logger.js";
-import type { Archive, ArchivePlace, Seal } from "../../../sidecar/registry/archive.js";
-import { openArchive } from "../../../sidecar/registry/file-archive.js";
+import type { Archive, ArchivePlace, Seal } from "../../../sidecar/registry/archive/archive.js";
+import { openArchive } from "../../../sidecar/registry/archive/file-archive.js";
 
 const MIB = 2 ** 20;
 const CHUNK_BYTES = 2 * MIB;

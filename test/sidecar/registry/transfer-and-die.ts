@@ -1,6 +1,6 @@
 /** Brings an archive in or writes it out, once; dies where it is told to. */
 import { armFailpoints } from "../../../core/runtime/failpoints.js";
-import { Transfers } from "../../../sidecar/registry/transfers.js";
+import { Transfers } from "../../../sidecar/registry/cogment/transfers.js";
 import { allOf, FOREVER } from "./archive-rig.js";
 import { startRig } from "./local-rig.js";
 

@@ -1,0 +1,70 @@
+/** What a crash left in the archive, removed. Only what bears a name of ours: a folder may hold files of somebody else's. */
+import type { Dirent } from "node:fs";
+import { opendir, rmdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { failpoint } from "../../../core/runtime/failpoints.js";
+import { fileCall } from "../../tasks/new-file.js";
+import type { ArchivePlace } from "./archive.js";
+import { unlessMissing } from "./byte-faults.js";
+
+export const INCOMING_FOLDER = "incoming";
+const INCOMING_FILE = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
+const VERSION_FOLDER = /^\d+-[A-Za-z0-9._-]*$/;
+const VERSION_FILE = /^v\d{6,}\.data$/;
+
+interface Names {
+  isPlace(place: ArchivePlace): boolean;
+  isIncoming(id: string): boolean;
+}
+
+/** @returns how many files and folders went */
+export async function sweepArchive(root: string, names: Names): Promise<number> {
+  let removed = 0;
+  for await (const entry of await fileCall(() => opendir(root))) {
+    if (!entry.isDirectory()) continue;
+    const { name: folder } = entry;
+    if (folder === INCOMING_FOLDER) {
+      removed += await sweepFolder(join(root, folder), (name) => INCOMING_FILE.test(name) && !names.isIncoming(name));
+    } else if (VERSION_FOLDER.test(folder)) {
+      const isLeft = (file: string) => VERSION_FILE.test(file) && !names.isPlace({ folder, file });
+      const left = await sweepFolder(join(root, folder), isLeft);
+      // An empty one that we took nothing from may be somebody else's.
+      removed += left + (left === 0 ? 0 : await removeEmpty(join(root, folder)));
+    }
+  }
+  return removed;
+}
+
+/** All versions in it, and the folder where nothing else is in it. */
+export async function removeVersions(path: string): Promise<void> {
+  try {
+    for await (const { name } of (await fileCall(() => opendir(path))) as AsyncIterable<Dirent>) {
+      if (VERSION_FILE.test(name)) await fileCall(() => unlink(join(path, name))).catch(unlessMissing);
+    }
+    await removeEmpty(path);
+  } catch (caught) {
+    unlessMissing(caught);
+  }
+}
+
+async function sweepFolder(path: string, isLeft: (name: string) => boolean): Promise<number> {
+  let removed = 0;
+  for await (const entry of (await fileCall(() => opendir(path))) as AsyncIterable<Dirent>) {
+    if (!entry.isFile() || !isLeft(entry.name)) continue;
+    failpoint("archive.before_sweep");
+    await fileCall(() => unlink(join(path, entry.name))).catch(unlessMissing);
+    removed += 1;
+  }
+  return removed;
+}
+
+async function removeEmpty(path: string): Promise<number> {
+  try {
+    await fileCall(() => rmdir(path));
+    return 1;
+  } catch (caught) {
+    const { code } = caught as { code?: unknown };
+    if (code === "ENOTEMPTY" || code === "EEXIST" || code === "ENOENT") return 0;
+    throw caught;
+  }
+}
