@@ -5,7 +5,7 @@ import { SluiceError } from "../../core/contract/errors.js";
 import type { VersionInfo } from "../../core/contract/registry.js";
 import { hexOf } from "../../core/contract/registry-api.js";
 import { decidePortion, type Portion } from "./byte-range.js";
-import type { RegistryRouteDeps } from "./registry.js";
+import type { RegistryRouteDeps } from "./registry-deps.js";
 import { type OfVersion, versionOf, versionPath } from "./registry-reference.js";
 import { bothForms } from "./replies.js";
 

@@ -1,20 +1,12 @@
 /** `/registry…`: the model registry over HTTP. Bytes are streamed both ways; everything else is a look into its index. */
 import type { FastifyInstance } from "fastify";
-import type { Registry } from "../registry/registry.js";
-import type { Uploads } from "../registry/uploads.js";
 import { registerRegistryAliases } from "./registry-aliases.js";
 import { registerRegistryData } from "./registry-data.js";
+import type { RegistryRouteDeps } from "./registry-deps.js";
 import { registerRegistryModels } from "./registry-models.js";
 import { registerRegistryPush } from "./registry-push.js";
 import { registerRegistryUploads } from "./registry-uploads.js";
 import { registerRegistryVersions } from "./registry-versions.js";
-
-export interface RegistryRouteDeps {
-  readonly registry: Registry;
-  readonly uploads: Uploads;
-  /** Silence inside a body, either way, after which it is given up. */
-  readonly idleMs: () => number;
-}
 
 export function registerRegistryRoutes(app: FastifyInstance, deps: RegistryRouteDeps): void {
   registerRegistryModels(app, deps.registry);
