@@ -138,13 +138,14 @@ export async function sendPart(client: SluiceClient, push: FileUpload, part: Par
   const { method, path, headers, offset, progress } = part;
   const rest = bytes - offset;
   let sent = offset;
-  let fault: unknown = null;
+  let fault: CliError | null = null;
   const body = partOf(file, offset, bytes, (more) => {
     sent += more;
     progress.at(sent);
   });
+  // A connection's own fault ends the stream too, and is none of the file's.
   body.once("error", (caught) => {
-    fault = caught;
+    if (caught instanceof CliError) fault = caught;
   });
   try {
     return await client.json<VersionObject>({
@@ -160,17 +161,10 @@ export async function sendPart(client: SluiceClient, push: FileUpload, part: Par
       signal,
     });
   } catch (caught) {
-    throw faultOfFile(file, fault) ?? caught;
+    throw fault ?? caught;
   } finally {
     body.destroy();
   }
-}
-
-/** Null where it is none: a stream that is closed early says so too. */
-function faultOfFile(file: string, fault: unknown): CliError | null {
-  if (fault instanceof CliError) return fault;
-  const { syscall } = (fault ?? {}) as NodeJS.ErrnoException;
-  return syscall === "open" || syscall === "read" ? unreadable(file, fault) : null;
 }
 
 /** The bytes from one place to before another. */
@@ -188,7 +182,7 @@ function partOf(file: string, from: number, to: number, onBytes: (bytes: number)
       next(left === 0 ? null : new CliError(EXIT.failed, `${file} became shorter while it was sent`));
     },
   });
-  source.once("error", (caught) => counted.destroy(caught));
+  source.once("error", (caught) => counted.destroy(unreadable(file, caught)));
   counted.once("close", () => source.destroy());
   return source.pipe(counted);
 }

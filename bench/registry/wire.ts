@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
-const PROTO = fileURLToPath(new URL("../../sidecar/registry/model-registry.proto", import.meta.url));
+const PROTO = fileURLToPath(new URL("../../sidecar/registry/grpc/model-registry.proto", import.meta.url));
 
 export const service = loadSync(PROTO, { keepCase: true, longs: String, defaults: true, oneofs: true })[
   "cogmentAPI.ModelRegistrySP"

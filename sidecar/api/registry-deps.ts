@@ -1,4 +1,4 @@
-/** What the routes of the registry need. */
+/** What the registry's routes stand on. */
 import type { Registry } from "../registry/registry.js";
 import type { Uploads } from "../registry/uploads.js";
 

@@ -41,7 +41,7 @@ export class CallFailed extends Error implements Ending {
 type Message = any;
 type Method = MethodDefinition<object, object>;
 
-const PROTO = fileURLToPath(new URL("../../sidecar/registry/model-registry.proto", import.meta.url));
+const PROTO = fileURLToPath(new URL("../../sidecar/registry/grpc/model-registry.proto", import.meta.url));
 const methods = loadSync(PROTO, { keepCase: true, longs: String, defaults: true, oneofs: true })[
   "cogmentAPI.ModelRegistrySP"
 ] as unknown as Record<string, Method>;
