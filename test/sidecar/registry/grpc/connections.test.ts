@@ -36,7 +36,7 @@ t.test("whoever speaks something else is cut off, and the next client served", a
     );
   }
   t.equal((await client.ending("Version")).code, "OK");
-  await until(({ open }) => open.connections === 1);
+  await until(({ open }) => open.connections <= 1);
 });
 
 t.test("a browser on the port gets an end, not a hang", async (t) => {
@@ -102,7 +102,7 @@ t.test("floods of streams that are reset at once do no harm", async (t) => {
     }
     session.destroy();
   }
-  const { memoryBytes } = await until(({ open }) => open.calls === 0 && open.connections === 1);
+  const { memoryBytes } = await until(({ open }) => open.calls === 0 && open.connections <= 1);
   t.ok(memoryBytes - before < 48 * MIB, `grew by ${Math.round((memoryBytes - before) / MIB)} MiB`);
   t.equal((await client.ending("Version")).code, "OK");
 });
@@ -137,5 +137,5 @@ t.test("a download that its client takes nothing of is ended with its connection
   call.pause();
   // Waits in line behind it.
   t.equal((await client.data("foo", 1)).length, 6 * MIB);
-  await until(({ open }) => open.connections === 1 && open.calls === 0);
+  await until(({ open }) => open.connections <= 1 && open.calls === 0);
 });
