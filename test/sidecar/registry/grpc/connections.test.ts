@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { connect } from "node:net";
 import t from "tap";
-import { bytes } from "../../../helpers/protobuf.js";
+import { bytes, int } from "../../../helpers/protobuf.js";
 import { framed, openCall, openSession, statusOf } from "../../../helpers/raw-registry.js";
 import { connectRegistry } from "../../../helpers/registry-client.js";
 import { serveApart } from "./serve-apart.js";
@@ -36,7 +36,7 @@ t.test("whoever speaks something else is cut off, and the next client served", a
     );
   }
   t.equal((await client.ending("Version")).code, "OK");
-  await until(({ open }) => open.connections === 1);
+  await until(({ open }) => open.connections <= 1);
 });
 
 t.test("a browser on the port gets an end, not a hang", async (t) => {
@@ -102,27 +102,27 @@ t.test("floods of streams that are reset at once do no harm", async (t) => {
     }
     session.destroy();
   }
-  const { memoryBytes } = await until(({ open }) => open.calls === 0 && open.connections === 1);
+  const { memoryBytes } = await until(({ open }) => open.calls === 0 && open.connections <= 1);
   t.ok(memoryBytes - before < 48 * MIB, `grew by ${Math.round((memoryBytes - before) / MIB)} MiB`);
   t.equal((await client.ending("Version")).code, "OK");
 });
 
-t.test("uploads and downloads that nobody goes on with hold a few megabytes, not what was sent", async (t) => {
+t.test("downloads that nobody goes on with hold a few pieces each, not the version", async (t) => {
   const { client, port, state } = await serveApart(t);
   await client.createModel("foo");
   const data = Buffer.alloc(2 * MIB);
   await client.createVersion({ model_id: "foo", archived: true }, ...Array.from({ length: 32 }, () => data));
   const { memoryBytes: before } = await state();
-  const readers = Array.from({ length: 8 }, () => connectRegistry(t, { port }));
-  for (const reader of readers) {
-    const call = reader.openStream("RetrieveVersionData", { model_id: "foo", version_number: 1 });
-    call.on("error", () => {});
-    await once(call, "data");
-    call.pause();
+  const session = openSession(t, port);
+  for (let i = 0; i < 8; i++) {
+    const call = openCall(session, "RetrieveVersionData");
+    call.end(framed(Buffer.concat([bytes(1, "foo"), int(2, 1)])));
+    await once(call, "response");
   }
   await new Promise((resolve) => setTimeout(resolve, 500));
   const { memoryBytes } = await state();
-  t.ok(memoryBytes - before < 100 * MIB, `grew by ${Math.round((memoryBytes - before) / MIB)} MiB`);
+  // The version eight times over would be 512 MiB.
+  t.ok(memoryBytes - before < 128 * MIB, `grew by ${Math.round((memoryBytes - before) / MIB)} MiB`);
 });
 
 t.test("a download that its client takes nothing of is ended with its connection; one that moves is not", async (t) => {
@@ -130,12 +130,10 @@ t.test("a download that its client takes nothing of is ended with its connection
   await client.createModel("foo");
   const data = Buffer.alloc(2 * MIB);
   await client.createVersion({ model_id: "foo", archived: true }, data, data, data);
-  const stalled = connectRegistry(t, { port });
-  const call = stalled.openStream("RetrieveVersionData", { model_id: "foo", version_number: 1 });
-  call.on("error", () => {});
-  await once(call, "data");
-  call.pause();
+  const call = openCall(openSession(t, port), "RetrieveVersionData");
+  call.end(framed(Buffer.concat([bytes(1, "foo"), int(2, 1)])));
+  await once(call, "response");
   // Waits in line behind it.
   t.equal((await client.data("foo", 1)).length, 6 * MIB);
-  await until(({ open }) => open.connections === 1 && open.calls === 0);
+  await until(({ open }) => open.connections <= 1 && open.calls === 0);
 });
