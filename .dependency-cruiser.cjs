@@ -44,7 +44,10 @@ module.exports = {
       name: "cli-enters-programs-by-their-main",
       severity: "error",
       from: { path: "^cli/" },
-      to: { path: "^(proxy|sidecar)/", pathNot: "^(proxy/main|sidecar/main|sidecar/registry/(main|offline|verify))\\.ts$" },
+      to: {
+        path: "^(proxy|sidecar)/",
+        pathNot: "^(proxy/main|sidecar/main|sidecar/registry/(main|offline|verify))\\.ts$",
+      },
     },
     {
       name: "the-example-is-a-stranger",

@@ -4,12 +4,14 @@
  */
 import { createInterface } from "node:readline";
 import { socketPathOf } from "../config/load.js";
+import { registryFilesOf } from "../config/registry-files.js";
+import { SluiceError } from "../core/contract/errors.js";
 import type { ExportRequest, ImportRequest, TransferEvent } from "../core/contract/registry-transfer.js";
 import { createLogger } from "../core/runtime/logger.js";
 import { openOperatorClient, type SluiceClient } from "./client.js";
-import { DataLock, isHeld } from "./data-lock.js";
+import { answers, lockRegistry } from "./data-lock.js";
 import { CliError, EXIT } from "./exit.js";
-import { type GlobalFlags, loadConfiguration } from "./global-flags.js";
+import { type GlobalFlags, loadConfiguration, loadOptionsOf } from "./global-flags.js";
 import { onInterrupt } from "./interrupt.js";
 import { TransferReport } from "./transfer-report.js";
 
@@ -20,7 +22,7 @@ export type Transfer =
 export async function runTransfer(transfer: Transfer, flags: GlobalFlags & { json?: boolean }): Promise<void> {
   const { config } = loadConfiguration(flags);
   const signal = onInterrupt();
-  const isLive = await isHeld(config.data_dir, socketPathOf(config));
+  const isLive = await answers(socketPathOf(config));
   const report = new TransferReport(transfer.kind, flags.json === true);
   try {
     const events = isLive ? eventsOfSidecar(transfer, flags, signal) : eventsHere(transfer, flags, signal);
@@ -93,12 +95,24 @@ async function* linesOf(
 async function* eventsHere(transfer: Transfer, flags: GlobalFlags, signal: AbortSignal): AsyncGenerator<TransferEvent> {
   const { config } = loadConfiguration(flags);
   const { transferOffline } = await import("../sidecar/registry/offline.js");
-  const lock = await DataLock.take(config.data_dir, socketPathOf(config));
+  const files = registryFilesOf(config, loadOptionsOf(flags));
+  const locks = await lockRegistry(config, files);
   try {
     // Standard output is for what was asked for.
     const logger = createLogger({ level: "silent", format: "json", process: "registry" });
-    yield* transferOffline({ config, logger, transfer, signal });
+    yield* inWords(transferOffline({ config, files, logger, transfer, signal }));
   } finally {
-    lock.release();
+    for (const lock of locks) lock.release();
+  }
+}
+
+/** Faults as the command tells them. */
+async function* inWords(events: AsyncGenerator<TransferEvent>): AsyncGenerator<TransferEvent> {
+  try {
+    yield* events;
+  } catch (caught) {
+    if (!(caught instanceof SluiceError)) throw caught;
+    const { hint } = caught;
+    throw new CliError(EXIT.failed, caught.message, { cause: caught, ...(hint === undefined ? {} : { hint }) });
   }
 }

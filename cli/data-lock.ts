@@ -10,8 +10,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { connect } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { socketPathOf } from "../config/load.js";
+import type { RegistryFiles } from "../config/registry-files.js";
 import type { Config } from "../config/schema.js";
 import { sleep } from "../core/runtime/clock.js";
 import { CliError, EXIT } from "./exit.js";
@@ -124,6 +125,21 @@ export async function lockArchive(config: Config, folder: string): Promise<DataL
   return archive === null || archive === folder ? [] : [await DataLock.take(archive, socketPathOf(config))];
 }
 
+/**
+ * Holds a registry: the folder of its database, and its archive elsewhere.
+ * @throws CliError naming who holds it
+ */
+export async function lockRegistry(config: Config, { databaseFile, isAlone }: RegistryFiles): Promise<DataLock[]> {
+  const folder = dirname(databaseFile);
+  const first = await DataLock.take(folder, isAlone ? join(folder, "sidecar.sock") : socketPathOf(config));
+  try {
+    return [first, ...(await lockArchive(config, folder))];
+  } catch (caught) {
+    first.release();
+    throw caught;
+  }
+}
+
 /** @throws CliError when the folder cannot be made or written to */
 function makeFolder(dataDir: string): void {
   try {
@@ -136,12 +152,6 @@ function makeFolder(dataDir: string): void {
       hint: "Give this user the right to write there, or choose another folder with --data-dir.",
     });
   }
-}
-
-/** True while somebody serves from the folder. */
-export async function isHeld(dataDir: string, socketPath: string): Promise<boolean> {
-  const owner = readLock(dataDir);
-  return (owner !== null && isAlive(owner)) || (await answers(socketPath));
 }
 
 /** Who holds the folder now, or null. */
@@ -185,7 +195,8 @@ function startTimeOf(pid: number): string | null {
   }
 }
 
-function answers(socketPath: string): Promise<boolean> {
+/** True while somebody listens on the sidecar's socket. */
+export function answers(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(socketPath);
     const answer = (is: boolean) => {

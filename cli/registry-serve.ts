@@ -1,11 +1,10 @@
 /** `sluice registry serve`: the registry without proxies and sidecar, under its data folder's lock. */
-import { dirname, join } from "node:path";
-import { type LoadedConfig, type LoadOptions, loadConfig, socketPathOf } from "../config/load.js";
+import { type LoadedConfig, type LoadOptions, loadConfig } from "../config/load.js";
 import { type RegistryFiles, registryFilesOf } from "../config/registry-files.js";
 import { SluiceError } from "../core/contract/errors.js";
 import { armFailpoints } from "../core/runtime/failpoints.js";
 import { type RunningRegistry, runRegistry } from "../sidecar/registry/main.js";
-import { DataLock, lockArchive } from "./data-lock.js";
+import { lockRegistry } from "./data-lock.js";
 import { CliError, EXIT, type ExitCode } from "./exit.js";
 import { addressOf, assertRegistryPortFree } from "./listening.js";
 import { REGISTRY_FLAGS, type RegistryServeFlags } from "./registry-serve-command.js";
@@ -25,7 +24,7 @@ export async function serveRegistry(flags: RegistryServeFlags): Promise<ExitCode
   // A reader of our output that goes away must not take the service with it.
   process.stdout.on("error", () => undefined);
   const files = registryFilesOf(loaded.config, options);
-  const locks = await takeLocks(loaded, files);
+  const locks = await lockRegistry(loaded.config, files);
   try {
     await assertRegistryPortFree(loaded.config.registry, "--port, COGMENT_MODEL_REGISTRY_PORT or SLUICE_REGISTRY_PORT");
     return await run({ loaded, options, files });
@@ -35,18 +34,6 @@ export async function serveRegistry(flags: RegistryServeFlags): Promise<ExitCode
     throw new CliError(EXIT.failed, caught.message, { cause: caught, ...(hint === undefined ? {} : { hint }) });
   } finally {
     for (const lock of locks) lock.release();
-  }
-}
-
-/** The database's folder is ours alone, and so is an archive elsewhere. */
-async function takeLocks({ config }: LoadedConfig, { databaseFile, isAlone }: RegistryFiles): Promise<DataLock[]> {
-  const folder = dirname(databaseFile);
-  const first = await DataLock.take(folder, isAlone ? join(folder, "sidecar.sock") : socketPathOf(config));
-  try {
-    return [first, ...(await lockArchive(config, folder))];
-  } catch (caught) {
-    first.release();
-    throw caught;
   }
 }
 

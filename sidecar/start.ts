@@ -15,11 +15,13 @@ import { registerModelOperations } from "./api/model-operations.js";
 import { registerModelRoutes } from "./api/models.js";
 import { registerOnDemandRoutes } from "./api/on-demand.js";
 import { registerRegistryRoutes } from "./api/registry.js";
+import { registerRegistryTransfers } from "./api/registry-transfers.js";
 import { createApp, listenOnSocket } from "./app.js";
 import type { HealthCheck } from "./health.js";
 import { createSidecarMetrics } from "./metrics.js";
 import { openModels } from "./open-models.js";
 import { openRegistryService, type Place, type RegistryService } from "./registry/service.js";
+import { Transfers } from "./registry/transfers.js";
 import { isTraining } from "./scheduler/decide.js";
 import { openScheduling } from "./scheduling.js";
 import { orderOf, permitSettingsOf, queueBoundsOf } from "./settings.js";
@@ -84,12 +86,12 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
     clock,
     onDeath,
   });
-  releasers.push("registry", () =>
-    opening.then(
-      (registry) => registry.close(),
-      () => undefined,
-    ),
+  const undoing = opening.then(
+    (registry) => () => registry.close(),
+    // Told below, where it is waited for.
+    () => async () => {},
   );
+  releasers.push("registry", async () => (await undoing)());
 
   const tasks = await openTasks({
     dataDir,
@@ -158,13 +160,19 @@ async function start(options: StartOptions, releasers: Releasers): Promise<Sidec
       (each) => registerModelRoutes(each, { catalogue, http, management, knowledge }),
       (each) => registerDeploymentRoutes(each, management),
       (each) => registerOnDemandRoutes(each, management.onDemand),
-      (each) => registerRegistryRoutes(each, { registry: registry.registry, uploads: registry.uploads, idleMs: () => config.proxy.timeouts.body }),
+      (each) =>
+        registerRegistryRoutes(each, {
+          registry: registry.registry,
+          uploads: registry.uploads,
+          idleMs: () => config.proxy.timeouts.body,
+        }),
       (each) =>
         registerModelOperations(each, {
           catalogue,
           management,
           areLogsPublic: () => config.models.logs_over_http,
         }),
+      (each) => registerRegistryTransfers(each, new Transfers(registry)),
     ],
   );
   await listenOnSocket(app, socketPathOf(config));

@@ -14,6 +14,7 @@
  * | `POST /internal/gate` | {@link GateRequest} as JSON; 200 headers when the permit is granted; the permit lasts until either side closes the connection |
  * | `GET /internal/metrics` | the sidecar's Prometheus text |
  * | `GET /internal/tasks?…` | operators' list, newest first: `{ tasks: TaskDetail[], next: string or null }`. Narrowed by `model`, `task`, `status`, `reason`, `class`, `tenant`, `since` and `until` (ISO 8601, of creation); `limit` 1 to 1000, default 50; `after` is a former page's `next` |
+ * | `POST /internal/registry/import`, `/export` | for operators: `ImportRequest` or `ExportRequest` of `registry-transfer.ts` as JSON; NDJSON of `TransferEvent`; an error envelope where it cannot begin. Closing the connection ends it |
  *
  * Public paths (`/models`, `/tasks`, `/admin`, `/registry`, `/docs`, `/console`, `/health`) are served on the same socket under
  * their own names; the proxy forwards them as they come and never forwards a client's `/internal/…`.

@@ -100,6 +100,17 @@ export const REGISTRY_FAILPOINTS = [
   "registry.removal.before_commit",
 ] as const;
 
+/** Steps of an import from Cogment's layout and of an export to it. A crash test of their own kills there. */
+export const TRANSFER_FAILPOINTS = [
+  "import.before_model",
+  "import.after_model",
+  "import.before_version",
+  "import.after_version",
+  "registry.import.before_commit",
+  "export.before_rename",
+  "export.after_rename",
+] as const;
+
 /** Passed by every single call of a kind, so that a test can make the n-th of them fail (`file.call=throw:EIO@7`). */
 export const CALL_PLACES = ["file.call", "db.start", "db.read", "db.write"] as const;
 export type CallPlace = (typeof CALL_PLACES)[number];

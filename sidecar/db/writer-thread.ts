@@ -108,7 +108,7 @@ function abandon(): void {
 
 function asStoreError(caught: unknown): SluiceError {
   if (caught instanceof SluiceError || isDiskFull(caught)) return asSluiceError(caught);
-  return new SluiceError("STORE_FAILED", "the task store could not write", { cause: caught, retryAfterMs: 5_000 });
+  return new SluiceError("STORE_FAILED", "the database could not be written", { cause: caught, retryAfterMs: 5_000 });
 }
 
 function describe(error: SluiceError): WriteFault {

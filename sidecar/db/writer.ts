@@ -89,7 +89,7 @@ export class Writer {
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       if (this.#ended !== null) return resolve();
-      this.#ended = new SluiceError("SHUTTING_DOWN", "the task store is closed");
+      this.#ended = new SluiceError("SHUTTING_DOWN", "the database is closed");
       this.#worker.once("exit", () => resolve());
       this.#worker.postMessage("close");
     });
@@ -109,7 +109,7 @@ export class Writer {
   #die(cause: Error): void {
     const closing = this.#closing !== undefined;
     if (!closing && this.#ended !== null) return;
-    this.#ended ??= new SluiceError("STORE_FAILED", "the task store's writer has died", { cause });
+    this.#ended ??= new SluiceError("STORE_FAILED", "the database's writer has died", { cause });
     for (const { reject } of this.#pending.values()) reject(this.#ended);
     this.#pending.clear();
     if (!closing) this.#onDeath(this.#ended);

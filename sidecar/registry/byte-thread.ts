@@ -12,6 +12,7 @@ armFailpoints(setup.failpoints);
 followArming();
 
 const streams = new Map<number, ThreadReader | ThreadWriter>();
+const slots = new Map<number, Buffer>();
 
 function say(message: FromThread, transfer: readonly ArrayBuffer[] = []): void {
   port.postMessage(message, transfer);
@@ -20,6 +21,10 @@ function say(message: FromThread, transfer: readonly ArrayBuffer[] = []): void {
 port.on("message", (message: ToThread | "close") => {
   if (message === "close") {
     port.close();
+    return;
+  }
+  if (message.type === "slot") {
+    slots.set(message.slot, Buffer.from(message.memory));
     return;
   }
   const { id } = message;
@@ -35,7 +40,7 @@ port.on("message", (message: ToThread | "close") => {
   } else if (message.type === "end") {
     void end(id);
   } else if (stream instanceof ThreadReader) {
-    if (message.type === "credit") stream.grant(message.pieces);
+    if (message.type === "fill") stream.fill(message.slot, slots.get(message.slot)!);
   } else if (stream !== undefined) {
     if (message.type === "write") attempt(id, () => stream.write(message.chunks));
     else if (message.type === "sync") attempt(id, () => stream.sync(message.seal));

@@ -7,17 +7,26 @@ import { SluiceError } from "../../core/contract/errors.js";
 import { failpointSpec } from "../../core/runtime/failpoints.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { awake, settledWithin } from "../../core/runtime/within.js";
-import type { FromThread, ThreadSetup, ToThread } from "./byte-messages.js";
+import type { FromThread, StreamMessage, ThreadSetup } from "./byte-messages.js";
+import type { Slot } from "./slots.js";
 
 /** After this a thread that hangs in a call to the disk is given up. */
 const CLOSE_MS = 5_000;
 
 type Listener = (message: FromThread) => void;
 /** Without its stream's id. */
-type Untagged<Message> = Message extends { readonly id: number } ? Omit<Message, "id"> : never;
+type Untagged<Message> = Message extends unknown ? Omit<Message, "id"> : never;
+
+/** What a message speaks of. */
+export interface Handed {
+  /** Shared; the message bears its key. */
+  readonly slot?: Slot;
+  /** Given away. */
+  readonly transfer?: readonly ArrayBuffer[];
+}
 
 export interface ThreadStream {
-  post(message: Untagged<ToThread>, transfer?: readonly ArrayBuffer[]): void;
+  post(message: Untagged<StreamMessage>, memory?: Handed): void;
   /** Resolves when the thread has let go of the stream's file, by its death at the latest. Idempotent. */
   end(): Promise<void>;
 }
@@ -25,6 +34,8 @@ export interface ThreadStream {
 class ByteThread {
   readonly #worker: Worker;
   readonly #listeners = new Map<number, Listener>();
+  /** Slots it knows. */
+  readonly #slots = new Set<number>();
   readonly exited: Promise<void>;
   #isAlive = true;
 
@@ -58,7 +69,10 @@ class ByteThread {
       ended();
     });
     return {
-      post: (message, transfer = []) => this.#worker.postMessage({ ...message, id }, transfer),
+      post: (message, { slot, transfer = [] } = {}) => {
+        if (slot !== undefined) this.#introduce(slot);
+        this.#worker.postMessage({ ...message, id }, transfer);
+      },
       end: () => {
         ending ??= new Promise((resolve) => {
           ended = resolve;
@@ -73,6 +87,12 @@ class ByteThread {
   async close(): Promise<void> {
     if (this.#isAlive) this.#worker.postMessage("close");
     await settledWithin(awake, CLOSE_MS, this.exited, () => void this.#worker.terminate());
+  }
+
+  #introduce({ key, memory }: Slot): void {
+    if (this.#slots.has(key)) return;
+    this.#slots.add(key);
+    this.#worker.postMessage({ type: "slot", slot: key, memory });
   }
 
   #die(): void {

@@ -7,7 +7,7 @@ import { failpoint } from "../../core/runtime/failpoints.js";
 import type { ArchivePlace, Incoming, Seal } from "./archive.js";
 import { placeOf } from "./places.js";
 import type { VersionHeader } from "./registry.js";
-import type { RegistryParts } from "./registry-parts.js";
+import { type RegistryParts, settled } from "./registry-parts.js";
 import type { NewVersion, StoredModel } from "./registry-store.js";
 import type { TransientIncoming } from "./transients.js";
 import { modelUnknown, numberUsed } from "./version-rules.js";
@@ -38,6 +38,8 @@ export function commitArchived(
     }
     const info = infoOf(parts, complete, archivedNumber(parts, complete));
     const { versionNumber } = info;
+    // Newer ones may be there before an imported one. Asked now: once it is durable nothing may fail.
+    const newest = Math.max(versionNumber, newestNumber(parts, complete));
     const place = placeOf(instance, header.modelId, versionNumber);
     failpoint("registry.version.before_keep");
     await incoming.keep(place);
@@ -45,13 +47,13 @@ export function commitArchived(
     const insert = givenNumber === undefined ? store.insertVersion : store.importVersion;
     await insertKept(parts, { place, version: { ...info, instance, uploadId }, insert });
     failpoint("registry.version.after_commit");
-    transients.setNewest(instance, givenNumber === undefined ? versionNumber : newestNumber(parts, complete));
+    transients.setNewest(instance, newest);
     changes.tell({ type: "version-created", info });
     return info;
   });
 }
 
-/** @throws REGISTRY_MODEL_UNKNOWN, STORE_FAILED; the version is there then all the same, but its number is used up */
+/** @throws REGISTRY_MODEL_UNKNOWN, DISK_FULL, STORE_FAILED */
 export function commitTransient(
   parts: RegistryParts,
   complete: CompleteVersion,
@@ -60,8 +62,10 @@ export function commitTransient(
   const { store, locks, infos, changes } = parts;
   const { instance, header } = complete;
   return locks.run(instance, async () => {
-    aliveModel(parts, complete);
-    const versionNumber = await store.takeNumber(instance);
+    const { nextNumber } = aliveModel(parts, complete);
+    const versionNumber = await settled(store.takeNumber(instance), () =>
+      aliveModel(parts, complete).nextNumber > nextNumber ? nextNumber : null,
+    );
     if (versionNumber === null) throw modelUnknown(header.modelId);
     const info = infoOf(parts, complete, versionNumber);
     infos.add(instance, info);
@@ -87,7 +91,6 @@ function archivedNumber(parts: RegistryParts, complete: CompleteVersion): number
   return givenNumber;
 }
 
-/** Newer ones may have been there before an imported one. */
 function newestNumber(parts: RegistryParts, complete: CompleteVersion): number {
   const newest = [parts.store.newest(aliveModel(parts, complete)), parts.infos.newest(complete.instance)];
   return Math.max(...newest.map((info) => info?.versionNumber ?? 0));

@@ -5,7 +5,7 @@ import { failpoint } from "../../core/runtime/failpoints.js";
 import { folderOf, placeOf } from "./places.js";
 import type { VersionUse } from "./registry.js";
 import { type RegistryParts, settled } from "./registry-parts.js";
-import type { Deleted } from "./registry-store.js";
+import type { Deleted, StoredModel } from "./registry-store.js";
 import type { VersionReads } from "./version-reads.js";
 import { modelUnknown, versionUnknown } from "./version-rules.js";
 
@@ -51,30 +51,35 @@ export class Deletion {
       if (model.instance !== instance) throw modelUnknown(modelId);
       const { versionNumber, archived } = reads.version(model, asked);
       if (!force) this.#refuseInUse(modelId, versionNumber);
-      if (archived) await this.#deleteArchived({ instance, modelId, number: versionNumber });
-      else {
+      const newestLeft = archived
+        ? await this.#deleteArchived(model, versionNumber)
+        : (parts.store.newest(model)?.versionNumber ?? 0);
+      // Gone for good: nothing may fail from here on.
+      if (!archived) {
         parts.infos.remove(instance, versionNumber);
         parts.transients.remove({ instance, versionNumber });
       }
-      parts.transients.setNewest(instance, reads.latest(model)?.versionNumber ?? 0);
+      parts.transients.setNewest(instance, Math.max(newestLeft, parts.infos.newest(instance)?.versionNumber ?? 0));
       parts.changes.tell({ type: "version-deleted", modelId, versionNumber });
     });
     failpoint("registry.delete.before_removals");
     await parts.removals.run();
   }
 
-  async #deleteArchived(version: { instance: number; modelId: string; number: number }): Promise<void> {
+  /** @returns the newest archived one that is left; 0: none */
+  async #deleteArchived(model: StoredModel, number: number): Promise<number> {
     const { store, clock, changes } = this.#options.parts;
-    const { instance, modelId, number } = version;
+    const { instance, modelId } = model;
     const nowMs = Math.round(clock.now());
     const write = store.deleteVersion({ instance, number }, placeOf(instance, modelId, number), nowMs);
     const deleted = await settled<Deleted | null>(write, () =>
-      store.hasVersion(instance, number) ? null : { aliases: [] },
+      store.hasVersion(instance, number) ? null : { aliases: [], newestLeft: store.newest(model)?.versionNumber ?? 0 },
     );
     if (deleted === null) throw versionUnknown(modelId, number);
     for (const alias of deleted.aliases) {
       changes.tell({ type: "alias-set", alias: { modelId, alias, versionNumber: null, setAtMs: nowMs } });
     }
+    return deleted.newestLeft;
   }
 
   /** @param number null: any version of the model */

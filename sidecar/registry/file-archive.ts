@@ -23,11 +23,13 @@ import { hashFile } from "./hash-file.js";
 import { IncomingBytes } from "./incoming-bytes.js";
 import { IncomingFile, makeWritable } from "./incoming-file.js";
 import type { ByteRange } from "./registry.js";
+import { Slots } from "./slots.js";
 
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$/;
-/** Bytes read ahead of all readers, and those written to us that are on their way to the disk. */
-const MAX_READ_AHEAD_BYTES = 32 * 1024 * 1024;
-const MAX_WRITE_BYTES = 64 * 1024 * 1024;
+/** Half a MiB each. */
+const READ_SLOTS = 32;
+/** On their way to the disk. */
+const MAX_WRITE_BYTES = 48 * 1024 * 1024;
 /** Each holds a piece at least, however slow its reader is. */
 const MAX_OPEN_FILES = 512;
 const DEFAULT_THREADS = 2;
@@ -49,11 +51,12 @@ export async function openArchive({ dir, logger, threads = DEFAULT_THREADS }: Ar
 export class FileArchive implements Archive {
   readonly #root: string;
   readonly #threads: ByteThreads;
-  readonly #reading = new Flight(MAX_READ_AHEAD_BYTES);
+  readonly #reading = new Slots(READ_SLOTS);
   readonly #writing = new Flight(MAX_WRITE_BYTES);
   readonly #verified: VerifiedFiles;
   readonly #incoming = new Set<IncomingFile>();
   readonly #streams = new Set<FileStream>();
+  readonly #durableFolders = new Set<string>();
 
   constructor(root: string, threads: ByteThreads) {
     this.#root = root;
@@ -128,7 +131,9 @@ export class FileArchive implements Archive {
 
   async removeFolder(folder: string): Promise<void> {
     failpoint("archive.before_remove_folder");
-    await onDisk(removeVersions(join(this.#root, checkedName(folder))));
+    const path = join(this.#root, checkedName(folder));
+    this.#durableFolders.delete(path);
+    await onDisk(removeVersions(path));
   }
 
   async sweep(names: { isPlace(place: ArchivePlace): boolean; isIncoming(id: string): boolean }): Promise<number> {
@@ -159,6 +164,7 @@ export class FileArchive implements Archive {
       handle,
       bytes: new IncomingBytes(task),
       heldBytes,
+      durableFolders: this.#durableFolders,
       onClosed: () => this.#incoming.delete(incoming),
     });
     this.#incoming.add(incoming);
@@ -173,7 +179,7 @@ export class FileArchive implements Archive {
     const bytes = range === undefined ? seal.bytes : range.last - range.first + 1;
     const stream: FileStream = new FileStream({
       threads: this.#threads,
-      flight: this.#reading,
+      slots: this.#reading,
       task: {
         file: handle.fd,
         first: range?.first ?? 0,

@@ -1,16 +1,16 @@
-/** A file's bytes as a stream of pieces that a thread reads: no more are on their way than the reader will take soon. */
+/** A file's bytes as a stream of pieces, read in a thread into shared slots: no more than the reader will take soon. */
 import { Readable } from "node:stream";
 import { rebuildFault } from "./byte-faults.js";
 import type { FromThread, ReadBegin } from "./byte-messages.js";
 import type { ByteThreads, ThreadStream } from "./byte-threads.js";
-import type { Flight } from "./flight.js";
+import type { Slot, Slots } from "./slots.js";
 
-/** Read ahead of one reader, where there is room; never less than a piece. */
-const MAX_STREAM_BYTES = 4 * 1024 * 1024;
+/** Read ahead of one reader, where there are slots to spare. */
+const MAX_STREAM_SLOTS = 6;
 
 export interface FileStreamOptions {
   readonly threads: ByteThreads;
-  readonly flight: Flight;
+  readonly slots: Slots;
   readonly task: Omit<ReadBegin, "type" | "id">;
   /** The thread has let go of the file. */
   readonly onClosed: () => Promise<void>;
@@ -20,70 +20,101 @@ export interface FileStreamOptions {
 export class FileStream extends Readable {
   readonly #options: FileStreamOptions;
   readonly #stream: ThreadStream;
-  readonly #maxPieces: number;
-  #ready: Uint8Array[] = [];
-  /** Granted to the thread and not come yet. */
-  #coming = 0;
+  /** The thread's, until it says otherwise. */
+  readonly #coming = new Map<number, Slot>();
+  readonly #ready: { readonly slot: Slot; readonly bytes: number }[] = [];
+  #piece: Buffer | null = null;
+  #pieceBytes = 0;
+  #doneBytes = 0;
   #isWanted = false;
+  #isAsking = false;
   #isComplete = false;
 
   constructor(options: FileStreamOptions) {
     super({ objectMode: true, highWaterMark: 1 });
     this.#options = options;
-    this.#maxPieces = Math.max(1, Math.floor(MAX_STREAM_BYTES / options.task.pieceBytes));
     this.#stream = options.threads.attach((message) => this.#hear(message));
     this.#stream.post({ type: "read.begin", ...options.task });
   }
 
   override _read(): void {
     this.#isWanted = true;
-    this.#give();
-    this.#order();
+    this.#advance();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    const { flight, task, onClosed } = this.#options;
-    flight.release((this.#ready.length + this.#coming) * task.pieceBytes);
-    this.#ready = [];
-    this.#coming = 0;
+    for (const { slot } of this.#ready.splice(0)) this.#options.slots.give(slot);
+    this.#piece = null;
     this.#stream
       .end()
-      .then(onClosed)
+      .then(() => this.#giveBack())
+      .then(this.#options.onClosed)
       .then(() => callback(error), callback);
   }
 
   #hear(message: FromThread): void {
+    if (message.type === "ended") this.#giveBack();
     if (this.destroyed) return;
     if (message.type === "fault") this.destroy(rebuildFault(message.fault));
-    if (message.type === "piece") {
-      this.#coming -= 1;
-      this.#ready.push(message.piece);
-    }
     if (message.type === "complete") this.#isComplete = true;
-    this.#give();
-  }
-
-  #give(): void {
-    const piece = this.#isWanted ? this.#ready.shift() : undefined;
-    if (piece !== undefined) {
-      this.#isWanted = false;
-      this.#options.flight.release(this.#options.task.pieceBytes);
-      this.push(Buffer.from(piece.buffer as ArrayBuffer, piece.byteOffset, piece.byteLength));
+    if (message.type === "filled") {
+      this.#ready.push({ slot: this.#coming.get(message.slot)!, bytes: message.bytes });
+      this.#coming.delete(message.slot);
     }
-    if (this.#isComplete && this.#ready.length === 0) this.push(null);
+    this.#advance();
   }
 
-  /** The piece that is wanted now is ordered in any case: it is what a slow reader holds. */
+  #advance(): void {
+    if (this.destroyed) return;
+    while (this.#isWanted && this.#ready.length > 0) this.#gather();
+    if (this.#isComplete && this.#ready.length === 0 && this.#piece === null) this.push(null);
+    else this.#order();
+  }
+
+  /** Slots end where pieces do. */
+  #gather(): void {
+    const { slots, task } = this.#options;
+    const { slot, bytes } = this.#ready.shift()!;
+    this.#piece ??= Buffer.allocUnsafeSlow(Math.min(task.pieceBytes, task.bytes - this.#doneBytes));
+    slot.bytes.copy(this.#piece, this.#pieceBytes, 0, bytes);
+    slots.give(slot);
+    this.#pieceBytes += bytes;
+    if (this.#pieceBytes < this.#piece.byteLength) return;
+    const piece = this.#piece;
+    this.#doneBytes += piece.byteLength;
+    this.#piece = null;
+    this.#pieceBytes = 0;
+    this.#isWanted = false;
+    this.push(piece);
+  }
+
+  /** What is wanted now gets a slot in its turn; what is read ahead only takes what is to spare. */
   #order(): void {
-    const { flight, task } = this.#options;
-    let pieces = 0;
-    if (this.#isWanted && this.#coming === 0 && !this.#isComplete) {
-      flight.take(task.pieceBytes);
-      pieces = 1;
+    const { slots } = this.#options;
+    if (this.#isComplete) return;
+    if (this.#isWanted && this.#coming.size === 0 && !this.#isAsking) {
+      this.#isAsking = true;
+      slots.take((slot) => {
+        this.#isAsking = false;
+        if (this.destroyed || this.#isComplete) slots.give(slot);
+        else this.#fill(slot);
+      });
     }
-    while (this.#ready.length + this.#coming + pieces < this.#maxPieces && flight.tryTake(task.pieceBytes)) pieces += 1;
-    if (pieces === 0) return;
-    this.#coming += pieces;
-    this.#stream.post({ type: "credit", pieces });
+    while (this.#ready.length + this.#coming.size < MAX_STREAM_SLOTS) {
+      const slot = slots.takeSpare();
+      if (slot === null) return;
+      this.#fill(slot);
+    }
+  }
+
+  #fill(slot: Slot): void {
+    this.#coming.set(slot.key, slot);
+    this.#stream.post({ type: "fill", slot: slot.key }, { slot });
+  }
+
+  /** The thread has no use for them any more. */
+  #giveBack(): void {
+    for (const slot of this.#coming.values()) this.#options.slots.give(slot);
+    this.#coming.clear();
   }
 }

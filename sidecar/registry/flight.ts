@@ -17,13 +17,6 @@ export class Flight {
     this.#bytes += bytes;
   }
 
-  /** Counts them where there is room for all of them. */
-  tryTake(bytes: number): boolean {
-    if (this.#bytes + bytes > this.#maxBytes) return false;
-    this.#bytes += bytes;
-    return true;
-  }
-
   release(bytes: number): void {
     this.#bytes -= bytes;
     for (const proceed of this.#waiting) {

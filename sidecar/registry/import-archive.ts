@@ -66,8 +66,8 @@ async function* importFolder(request: ImportRequest, name: string, target: Impor
   if (!plan.isModel) return;
   for await (const item of importModel(request, plan, target)) {
     yield item;
-    // Its versions would have nowhere to go.
-    if (item.outcome === "left-out" && item.problem === "refused") return;
+    // Its versions would have nowhere to go; without user data that a later run could read it must not be made.
+    if (item.outcome === "left-out" && item.problem !== "info_invalid") return;
   }
   for (const version of plan.versions) {
     signal.throwIfAborted();
@@ -97,6 +97,7 @@ async function* importModel(
   } catch (caught) {
     const { problem, message } = describeProblem(caught);
     yield transferItem("left-out", { modelId, problem, message: `its user data: ${message}` });
+    if (problem !== "info_invalid") return;
   }
   const present = registry.model(modelId);
   if (present !== null && (userData === null || hasSame(present.userData, userData))) {

@@ -180,9 +180,11 @@ export function describeProblem(caught: unknown): { problem: TransferProblem; me
     const problem = REFUSALS[caught.code];
     if (problem !== undefined) return { problem, message: caught.message };
   } else {
-    const { code, syscall } = caught as NodeJS.ErrnoException;
-    if (syscall !== undefined || code === "EIO")
+    const { code } = caught as { code?: unknown };
+    // The file system's; Node's own would be a fault of ours.
+    if (typeof code === "string" && !code.startsWith("ERR_")) {
       return { problem: "unreadable", message: `it cannot be read: ${code}` };
+    }
   }
   throw caught;
 }

@@ -10,7 +10,7 @@ import type { Flight } from "./flight.js";
 import { Outbox } from "./outbox.js";
 
 /** On their way, of one stream. */
-const MAX_STREAM_BYTES = 8 * 1024 * 1024;
+const MAX_STREAM_BYTES = 6 * 1024 * 1024;
 /** What waits is sent when it is so much, or as soon as nothing else is on its way. */
 const BATCH_BYTES = 512 * 1024;
 const BATCH_CHUNKS = 1_024;
@@ -85,7 +85,7 @@ export class IncomingBytes {
     const { chunks, transfer, bytes } = this.#outbox.take();
     if (bytes === 0) return;
     this.#postedBytes += bytes;
-    this.#stream.post({ type: "write", chunks }, transfer);
+    this.#stream.post({ type: "write", chunks }, { transfer });
   }
 
   #hear(message: FromThread): void {

@@ -16,6 +16,8 @@ export interface IncomingFileParts {
   readonly handle: FileHandle;
   readonly bytes: IncomingBytes;
   readonly heldBytes: number;
+  /** Folders whose own names are known to be on the disk. */
+  readonly durableFolders: Set<string>;
   /** It is closed: kept, suspended or discarded. */
   readonly onClosed: () => void;
 }
@@ -77,8 +79,12 @@ export class IncomingFile implements Incoming {
   }
 
   async #makeFolder(target: string): Promise<void> {
-    const made = await fileCall(() => mkdir(target, { recursive: true, mode: 0o700 }));
-    if (made !== undefined) await syncFolder(this.#parts.root);
+    const { root, durableFolders } = this.#parts;
+    if (durableFolders.has(target)) return;
+    // One that is there may be what a crash, or a sync that failed, left.
+    await fileCall(() => mkdir(target, { recursive: true, mode: 0o700 }));
+    await syncFolder(root);
+    durableFolders.add(target);
   }
 
   #close(): Promise<void> {

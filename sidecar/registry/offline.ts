@@ -1,6 +1,5 @@
 /** Imports and exports in a process of their own, which holds the data folder: the command without a running Sluice. */
-import { join } from "node:path";
-import { archiveDirOf } from "../../config/registry-places.js";
+import type { RegistryFiles } from "../../config/registry-files.js";
 import type { Config } from "../../config/schema.js";
 import type { ExportRequest, ImportRequest, TransferEvent } from "../../core/contract/registry-transfer.js";
 import type { Logger } from "../../core/runtime/logger.js";
@@ -9,6 +8,7 @@ import { Transfers } from "./transfers.js";
 
 export interface OfflineTransfer {
   readonly config: Config;
+  readonly files: Pick<RegistryFiles, "databaseFile" | "archiveDir">;
   readonly logger: Logger;
   readonly transfer:
     | { readonly kind: "import"; readonly request: ImportRequest }
@@ -18,10 +18,10 @@ export interface OfflineTransfer {
 
 /** @throws as the run it is, and as {@link openRegistry} */
 export async function* transferOffline(options: OfflineTransfer): AsyncGenerator<TransferEvent> {
-  const { config, logger, transfer, signal } = options;
+  const { config, files, logger, transfer, signal } = options;
   const open = await openRegistry({
-    databaseFile: join(config.data_dir, "registry.db"),
-    archiveDir: archiveDirOf(config),
+    databaseFile: files.databaseFile,
+    archiveDir: files.archiveDir,
     settings: () => ({
       maxVersionBytes: config.registry.max_version_size,
       cacheMaxItems: config.registry.cache_max_items,

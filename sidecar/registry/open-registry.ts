@@ -12,12 +12,12 @@ import { openArchive } from "./file-archive.js";
 import type { Importer } from "./importer.js";
 import { KeyedLocks } from "./keyed-locks.js";
 import { LocalRegistry } from "./local-registry.js";
-import { folderOf, instanceOf, numberOf } from "./places.js";
 import type { Registry, RegistrySettings } from "./registry.js";
 import type { RegistryParts } from "./registry-parts.js";
 import type { RegistryStore } from "./registry-store.js";
 import { Removals } from "./removals.js";
 import { createSqliteRegistryStore, REGISTRY_WRITES } from "./sqlite-registry-store.js";
+import { noteStrangers, sweepArchive } from "./start-up-sweep.js";
 import { TransientInfos } from "./transient-infos.js";
 import { openTransients } from "./transient-versions.js";
 import { UploadPlaces } from "./upload-places.js";
@@ -80,7 +80,7 @@ export async function openRegistry(options: OpenRegistryOptions): Promise<OpenRe
       log,
     };
     await parts.removals.run();
-    await sweep(parts);
+    await sweepArchive(parts);
     return await composed(parts);
   } catch (caught) {
     await store?.close();
@@ -133,56 +133,6 @@ async function openStore({ databaseFile, onDeath }: OpenRegistryOptions): Promis
   } catch (caught) {
     await writer.close();
     throw caught;
-  }
-}
-
-/**
- * Folders that no model of ours has: named, never touched. A new model must not get the name of one, so instances that would lead there
- * are left out.
- */
-async function noteStrangers({
-  store,
-  archiveDir,
-  log,
-}: {
-  store: RegistryStore;
-  archiveDir: string;
-  log: Logger;
-}): Promise<void> {
-  const removed = new Set(store.removals(0, 10_000).map(({ folder }) => folder));
-  const isKnown = (folder: string) => removed.has(folder) || isModels(store, folder);
-  const { versions, likeOurs, foreign } = await surveyArchive(archiveDir, isKnown);
-  if (likeOurs.length > 0) await store.skipInstances(Math.max(...likeOurs.map((folder) => instanceOf(folder)!)));
-  if (versions.length > 0) {
-    log.warn(
-      { event: "versions_unknown", count: versions.length },
-      "the archive holds folders of versions that the database does not know; was it restored from a backup? They are left alone",
-    );
-  }
-  if (foreign > 0) {
-    log.info(
-      { event: "foreign_archive", count: foreign },
-      "the archive folder holds models in Cogment's layout, which are left alone; 'sluice registry import <folder>' takes them in",
-    );
-  }
-}
-
-function isModels(store: RegistryStore, folder: string): boolean {
-  const instance = instanceOf(folder);
-  const modelId = instance === null ? null : store.modelIdOf(instance);
-  return modelId !== null && folderOf(instance!, modelId) === folder;
-}
-
-/** What is left over is harmless: a start does not fail for it. */
-async function sweep({ store, archive, log }: RegistryParts): Promise<void> {
-  try {
-    const swept = await archive.sweep({
-      isPlace: ({ folder, file }) => !isModels(store, folder) || store.hasVersion(instanceOf(folder)!, numberOf(file)),
-      isIncoming: (id) => store.hasIncoming(id),
-    });
-    if (swept > 0) log.info({ event: "versions_swept", count: swept }, "removed files that a crash had left");
-  } catch (err) {
-    log.warn({ event: "sweep_failed", err }, "files that a crash left in the archive could not be removed yet");
   }
 }
 

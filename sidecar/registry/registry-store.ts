@@ -42,6 +42,8 @@ export interface Removal {
 export interface Deleted {
   /** Names that meant the version, in byte order. */
   readonly aliases: readonly string[];
+  /** Of the model's archived versions that are left; 0: none. */
+  readonly newestLeft: number;
 }
 
 /** Kept by the database itself. */

@@ -3,6 +3,7 @@ import { access, constants } from "node:fs/promises";
 import { programVersion } from "../../config/files.js";
 import { registryHostOf } from "../../config/load.js";
 import type { Config } from "../../config/schema.js";
+import { SluiceError } from "../../core/contract/errors.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { Registry as MetricsRegistry } from "../../core/runtime/metrics.js";
@@ -30,13 +31,13 @@ export interface Place {
   readonly port: number;
 }
 
-export interface RegistryService extends Pick<OpenRegistry, "registry" | "uploads"> {
+export interface RegistryService extends Pick<OpenRegistry, "registry" | "importer" | "uploads"> {
   readonly logger: Logger;
   /**
    * Opens the port, then registers.
    * @param port 0: any free one
    * @param metrics where its metrics are kept from now on; null: nobody asks for them
-   * @throws Error naming host and port
+   * @throws CONFIG_INVALID naming host and port
    */
   listen(port: number, metrics: MetricsRegistry | null): Promise<Place>;
   /** Rejects when it cannot be read or its archive cannot be written to. */
@@ -88,6 +89,7 @@ interface Parts {
 
 class RunningRegistry implements RegistryService {
   readonly registry: OpenRegistry["registry"];
+  readonly importer: OpenRegistry["importer"];
   readonly uploads: OpenRegistry["uploads"];
   readonly logger: Logger;
   readonly #parts: Parts;
@@ -100,6 +102,7 @@ class RunningRegistry implements RegistryService {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.registry = parts.opened.registry;
+    this.importer = parts.opened.importer;
     this.uploads = parts.opened.uploads;
     this.logger = parts.log.logger.child("sidecar.registry");
   }
@@ -204,11 +207,11 @@ class RunningRegistry implements RegistryService {
   }
 }
 
-function cannotListen(host: string, port: number, cause: unknown): Error {
+function cannotListen(host: string, port: number, cause: unknown): SluiceError {
   const { code, message } = cause as NodeJS.ErrnoException;
   const why = code === "EADDRINUSE" ? `port ${port} is taken` : (code ?? message);
-  const settings = "registry.host and registry.port say where";
-  return Object.assign(new Error(`the registry cannot listen on ${host}:${port}: ${why}; ${settings}`, { cause }), {
-    code,
+  return new SluiceError("CONFIG_INVALID", `the registry cannot listen on ${host}:${port}: ${why}`, {
+    cause,
+    hint: "registry.host and registry.port say where it listens.",
   });
 }

@@ -9,12 +9,12 @@ import type { Seal } from "./archive.js";
 import { damagedVersion, onDisk } from "./byte-faults.js";
 import type { ByteThreads } from "./byte-threads.js";
 import { FileStream } from "./file-stream.js";
-import type { Flight } from "./flight.js";
 import type { ByteRange } from "./registry.js";
+import type { Slots } from "./slots.js";
 
 export interface SpillReading {
   readonly threads: ByteThreads;
-  readonly flight: Flight;
+  readonly slots: Slots;
   readonly verified: VerifiedFiles;
 }
 
@@ -47,7 +47,7 @@ export class SpillFile {
   async stream(
     seal: Seal,
     { range, chunkBytes }: { readonly range?: ByteRange; readonly chunkBytes: number },
-    { threads, flight, verified }: SpillReading,
+    { threads, slots, verified }: SpillReading,
   ): Promise<Readable> {
     this.#readers += 1;
     try {
@@ -63,7 +63,7 @@ export class SpillFile {
         mode: range === undefined ? ("checked" as const) : ("plain" as const),
         hash: seal.hash,
       };
-      return new FileStream({ threads, flight, task, onClosed: () => this.#leave() });
+      return new FileStream({ threads, slots, task, onClosed: () => this.#leave() });
     } catch (caught) {
       await this.#leave();
       throw caught;

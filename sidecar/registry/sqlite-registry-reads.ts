@@ -40,18 +40,6 @@ export function createReads(db: Database): RegistryReads {
   });
 }
 
-function totalReads(db: Database): Pick<RegistryReads, "totals"> {
-  const row: Statement<{ models: number; versions: number; bytes: number }> = db.prepare(
-    "SELECT models, versions, bytes FROM totals",
-  );
-  return {
-    totals() {
-      const { models, ...archived } = row.get()!;
-      return { models, archived };
-    },
-  };
-}
-
 /** What the disk does to a read is told in the contract's words. */
 function named(reads: RegistryReads): RegistryReads {
   const wrapped = Object.entries(reads).map(([name, read]: [string, (...args: never[]) => unknown]) => [
@@ -65,6 +53,18 @@ function named(reads: RegistryReads): RegistryReads {
     },
   ]);
   return Object.fromEntries(wrapped) as RegistryReads;
+}
+
+function totalReads(db: Database): Pick<RegistryReads, "totals"> {
+  const row: Statement<{ models: number; versions: number; bytes: number }> = db.prepare(
+    "SELECT models, versions, bytes FROM totals",
+  );
+  return {
+    totals() {
+      const { models, ...archived } = row.get()!;
+      return { models, archived };
+    },
+  };
 }
 
 function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "models"> {
@@ -81,8 +81,7 @@ function modelReads(db: Database): Pick<RegistryReads, "model" | "modelIdOf" | "
       return record === undefined ? null : storedModel(record);
     },
     modelIdOf: (instance) => byInstance.get(instance)?.model_id ?? null,
-    models: ({ skip, limit, after = "" }) =>
-      page.all(after, limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
+    models: ({ skip, limit, after = "" }) => page.all(after, limit === 0 ? NO_LIMIT : limit, skip).map(registryModel),
   };
 }
 

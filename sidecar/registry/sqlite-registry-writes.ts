@@ -93,6 +93,9 @@ function prepareDeletion(db: Database): Record<string, Write> {
     "SELECT alias FROM aliases WHERE instance = ? AND number = ? ORDER BY alias",
   );
   const removeAliases = db.prepare("DELETE FROM aliases WHERE instance = ?");
+  const newest: Statement<{ number: number }> = db.prepare(
+    "SELECT ifnull(max(number), 0) AS number FROM versions WHERE instance = ?",
+  );
   const removeVersion = db.prepare("DELETE FROM versions WHERE instance = ? AND number = ?");
   const removeModel = db.prepare("DELETE FROM models WHERE instance = ?");
   const addRemoval = db.prepare("INSERT INTO removals (folder, file) VALUES (?, ?)");
@@ -109,7 +112,7 @@ function prepareDeletion(db: Database): Record<string, Write> {
       if (removeVersion.run(instance, number).changes === 0) return null;
       addRemoval.run(folder, file);
       failpoint("registry.delete_version.before_commit");
-      return { aliases };
+      return { aliases, newestLeft: newest.get(instance)!.number };
     },
     // Versions and history go by their foreign keys.
     deleteModel(instance: number, folder: string): boolean {

@@ -5,7 +5,7 @@ import { failpoint } from "../../core/runtime/failpoints.js";
 import { damagedVersion, describeFault } from "./byte-faults.js";
 import type { FromThread, ReadBegin } from "./byte-messages.js";
 
-type Say = (message: FromThread, transfer?: readonly ArrayBuffer[]) => void;
+type Say = (message: FromThread) => void;
 
 export class ThreadReader {
   readonly #task: ReadBegin;
@@ -13,8 +13,8 @@ export class ThreadReader {
   readonly #hash: Hash | null;
   /** Used again and again where nothing is sent. */
   readonly #scratch: Buffer | null;
+  readonly #toFill: { readonly slot: number; readonly into: Buffer }[] = [];
   #doneBytes = 0;
-  #credit: number;
   #turn: NodeJS.Immediate | null = null;
   #stopped = false;
 
@@ -22,13 +22,12 @@ export class ThreadReader {
     this.#task = task;
     this.#say = say;
     this.#hash = task.mode === "plain" ? null : createHash("sha256");
-    this.#scratch = task.mode === "hash" ? Buffer.allocUnsafeSlow(Math.min(task.pieceBytes, task.bytes)) : null;
-    this.#credit = task.mode === "hash" ? Number.POSITIVE_INFINITY : 0;
-    this.#schedule();
+    this.#scratch = task.mode === "hash" ? Buffer.allocUnsafeSlow(task.pieceBytes) : null;
+    if (task.mode === "hash" || task.bytes === 0) this.#schedule();
   }
 
-  grant(pieces: number): void {
-    this.#credit += pieces;
+  fill(slot: number, into: Buffer): void {
+    this.#toFill.push({ slot, into });
     this.#schedule();
   }
 
@@ -42,12 +41,12 @@ export class ThreadReader {
   async idle(): Promise<void> {}
 
   #schedule(): void {
-    if (this.#stopped || this.#turn !== null || this.#credit === 0) return;
+    if (this.#stopped || this.#turn !== null) return;
     this.#turn = setImmediate(() => {
       this.#turn = null;
       try {
         this.#readOne();
-        this.#schedule();
+        if (this.#scratch !== null || this.#toFill.length > 0) this.#schedule();
       } catch (caught) {
         this.stop();
         this.#say({ type: "fault", id: this.#task.id, fault: describeFault(caught) });
@@ -56,16 +55,18 @@ export class ThreadReader {
   }
 
   #readOne(): void {
-    const { id, file, first, bytes, pieceBytes, mode } = this.#task;
-    this.#credit -= 1;
-    const size = Math.min(pieceBytes, bytes - this.#doneBytes);
-    const piece = this.#scratch?.subarray(0, size) ?? Buffer.allocUnsafeSlow(size);
-    readFully(file, piece, first + this.#doneBytes);
-    this.#hash?.update(piece);
+    const { id, file, first, bytes, pieceBytes } = this.#task;
+    const wanted = this.#toFill.shift();
+    const into = wanted?.into ?? this.#scratch ?? Buffer.alloc(0);
+    const inPiece = pieceBytes - (this.#doneBytes % pieceBytes);
+    const size = Math.min(into.byteLength, inPiece, bytes - this.#doneBytes);
+    const part = into.subarray(0, size);
+    readFully(file, part, first + this.#doneBytes);
+    this.#hash?.update(part);
     this.#doneBytes += size;
     const isLast = this.#doneBytes === bytes;
     const hash = isLast ? this.#finish() : null;
-    if (mode !== "hash" && size > 0) this.#say({ type: "piece", id, piece }, [piece.buffer as ArrayBuffer]);
+    if (wanted !== undefined) this.#say({ type: "filled", id, slot: wanted.slot, bytes: size });
     if (isLast) this.#say({ type: "complete", id, hash });
   }
 

@@ -63,6 +63,7 @@ export class ThreadWriter {
     }
     failpoint("archive.before_write");
     writeFully(file, chunks, this.#position);
+    freeMemory(chunks);
     this.#position += bytes;
     this.#unsyncedBytes += bytes;
     if (isDurable) this.#writeBack(file);
@@ -126,6 +127,18 @@ function beyond(chunks: readonly Uint8Array[], bytes: number): readonly Uint8Arr
     skipped -= chunk.byteLength;
   }
   return [];
+}
+
+const { port1: nowhere, port2: nobody } = new MessageChannel();
+nowhere.close();
+nobody.close();
+
+/**
+ * At once: left to the collector, what has been written would pile up, since to it these are a few small objects. What is given to a
+ * closed port is gone.
+ */
+function freeMemory(chunks: readonly Uint8Array[]): void {
+  nowhere.postMessage(null, transferable(chunks));
 }
 
 function transferable(chunks: readonly Uint8Array[]): ArrayBuffer[] {

@@ -14,13 +14,16 @@ import { hashFile } from "./hash-file.js";
 import { IncomingBytes } from "./incoming-bytes.js";
 import { MemoryBytes } from "./memory-bytes.js";
 import type { ByteRange } from "./registry.js";
+import { Slots } from "./slots.js";
 import { SpillFile, type SpillReading } from "./spill-file.js";
 import { IncomingTransient } from "./transient-incoming.js";
 import { nameOf, startsInFile, TransientLedger, type TransientLimits } from "./transient-ledger.js";
 import type { TransientIncoming, TransientKey, Transients } from "./transients.js";
 
-const MAX_WRITE_BYTES = 32 * 1024 * 1024;
-const MAX_READ_AHEAD_BYTES = 16 * 1024 * 1024;
+/** Half a MiB each. */
+const READ_SLOTS = 16;
+/** On their way through the thread. */
+const MAX_WRITE_BYTES = 16 * 1024 * 1024;
 
 export interface TransientOptions {
   /** The archive's: spill files are made in its `incoming/`, whose leftovers its sweep removes. */
@@ -60,7 +63,7 @@ export class TransientVersions implements Transients {
     this.#options = options;
     const threads = new ByteThreads(1, options.logger);
     const verified = new VerifiedFiles((handle) => hashFile(threads, handle));
-    this.#reading = { threads, flight: new Flight(MAX_READ_AHEAD_BYTES), verified };
+    this.#reading = { threads, slots: new Slots(READ_SLOTS), verified };
   }
 
   async receive(bytes: number): Promise<TransientIncoming> {
@@ -211,7 +214,7 @@ export class TransientVersions implements Transients {
   async #copy(memory: MemoryBytes, file: SpillFile): Promise<void> {
     const bytes = this.#intoFile(file);
     try {
-      for (const chunk of memory.chunks) await bytes.write(Buffer.from(chunk));
+      for (const chunk of memory.chunks) await bytes.write(new Uint8Array(chunk));
       await bytes.sync(true);
     } finally {
       await bytes.end(new SluiceError("STORE_FAILED", "this copy has ended"));

@@ -11,7 +11,7 @@ import { commitArchived } from "./commit-version.js";
 import { OpenIncoming } from "./open-incoming.js";
 import { PieceSources } from "./piece-sources.js";
 import type { VersionHeader } from "./registry.js";
-import type { RegistryParts } from "./registry-parts.js";
+import { type RegistryParts, settled } from "./registry-parts.js";
 import type { StoredUpload } from "./registry-store.js";
 import { checkHeader, modelUnknown, wrongHash, wrongSize } from "./version-rules.js";
 
@@ -164,10 +164,10 @@ export class ResumableUploads implements Uploads {
       throw uploadUnknown();
     }
     try {
-      const offsetBytes = await this.#receive(upload, incoming, source);
-      if (offsetBytes === header.dataBytes) return { version: await this.#complete(upload, incoming) };
+      const grown = await this.#receive(upload, incoming, source);
+      if (grown.offsetBytes === header.dataBytes) return { version: await this.#complete(upload, incoming) };
       await this.#files.put(incoming);
-      return { state: this.state(upload.id) };
+      return { state: stateOf(grown) };
     } catch (caught) {
       const error = asSluiceError(caught);
       if (error.code === "VERSION_REJECTED" || error.code === "REGISTRY_MODEL_UNKNOWN") {
@@ -178,8 +178,8 @@ export class ResumableUploads implements Uploads {
     }
   }
 
-  /** @returns the bytes that are there now, for good */
-  async #receive(upload: StoredUpload, incoming: Incoming, source: AsyncIterable<Uint8Array>): Promise<number> {
+  /** @returns it with the bytes that are there now, for good */
+  async #receive(upload: StoredUpload, incoming: Incoming, source: AsyncIterable<Uint8Array>): Promise<StoredUpload> {
     const { dataBytes } = upload.header;
     let syncedBytes = upload.offsetBytes;
     try {
@@ -188,7 +188,9 @@ export class ResumableUploads implements Uploads {
         const receivedBytes = incoming.receivedBytes + chunk.byteLength;
         if (receivedBytes > dataBytes) throw wrongSize(dataBytes, receivedBytes);
         await incoming.write(chunk);
-        if (incoming.receivedBytes - syncedBytes >= SYNC_EVERY_BYTES) syncedBytes = await this.#sync(upload, incoming);
+        if (incoming.receivedBytes - syncedBytes >= SYNC_EVERY_BYTES) {
+          syncedBytes = (await this.#sync(upload, incoming)).offsetBytes;
+        }
       }
     } catch (caught) {
       // A cut connection loses nothing that has come; where the disk is at fault this fails too, and the first fault is the one to tell.
@@ -198,12 +200,17 @@ export class ResumableUploads implements Uploads {
     return this.#sync(upload, incoming);
   }
 
-  async #sync(upload: StoredUpload, incoming: Incoming): Promise<number> {
+  async #sync(upload: StoredUpload, incoming: Incoming): Promise<StoredUpload> {
     const { receivedBytes } = incoming;
+    const expiresAtMs = this.#expiryMs();
     await incoming.sync();
     failpoint("registry.upload.after_sync");
-    if (!(await this.#parts.store.moveUpload(upload.id, receivedBytes, this.#expiryMs()))) throw uploadUnknown();
-    return receivedBytes;
+    const { store } = this.#parts;
+    const isThere = await settled(store.moveUpload(upload.id, receivedBytes, expiresAtMs), () =>
+      store.upload(upload.id)?.offsetBytes === receivedBytes ? true : null,
+    );
+    if (!isThere) throw uploadUnknown();
+    return { ...upload, offsetBytes: receivedBytes, expiresAtMs };
   }
 
   async #complete({ id, instance, header }: StoredUpload, incoming: Incoming): Promise<VersionInfo> {

@@ -19,7 +19,11 @@ export interface VerifyOptions {
   readonly archiveDir: string;
   readonly onProgress?: (progress: VerifyProgress) => void;
   readonly signal: AbortSignal;
+  /** A file stands in its place before its row is committed: a younger one may still get it. Default 10_000 */
+  readonly rowComesWithinMs?: number;
 }
+
+const ROW_COMES_WITHIN_MS = 10_000;
 
 /** Of the versions there were at the beginning. */
 export interface VerifyProgress {
@@ -137,13 +141,11 @@ async function check(
   }
 }
 
-/** A file stands in its place before its row is committed: one that is younger may still get it. */
-const ROW_COMES_WITHIN_MS = 10_000;
 const MAX_TOLD = 10_000;
 
 async function* findUnnamed(
   reads: RegistryReads,
-  { archiveDir, signal }: VerifyOptions,
+  { archiveDir, signal, rowComesWithinMs = ROW_COMES_WITHIN_MS }: VerifyOptions,
 ): AsyncGenerator<RegistryProblem> {
   const suspects: RegistryProblem[] = [];
   for (const folder of await entriesOf(archiveDir)) {
@@ -154,7 +156,7 @@ async function* findUnnamed(
     }
   }
   for (const suspect of suspects) {
-    await untilOld(join(archiveDir, suspect.path), signal);
+    await untilOld(join(archiveDir, suspect.path), rowComesWithinMs, signal);
     const isStillThere = (await changedAtMs(join(archiveDir, suspect.path))) !== null;
     if (isStillThere && !isNamed(reads, suspect.path)) yield suspect;
   }
@@ -190,9 +192,9 @@ function isNamed(reads: RegistryReads, path: string): boolean {
     .some((removal) => removal.folder === folder && (removal.file === null || removal.file === file));
 }
 
-async function untilOld(path: string, signal: AbortSignal): Promise<void> {
+async function untilOld(path: string, ageMs: number, signal: AbortSignal): Promise<void> {
   const atMs = await changedAtMs(path);
-  const waitMs = atMs === null ? 0 : Math.min(ROW_COMES_WITHIN_MS, atMs + ROW_COMES_WITHIN_MS - Date.now());
+  const waitMs = atMs === null ? 0 : Math.min(ageMs, atMs + ageMs - Date.now());
   if (waitMs > 0) await sleep(waitMs, signal);
 }
 

@@ -16,6 +16,7 @@ const DOCUMENTS = [
   "CHANGELOG.md",
   "docs/cli.md",
   "docs/models.md",
+  "docs/registry.md",
   "docs/tasks.md",
   "docs/training.md",
   "docs/webhooks.md",

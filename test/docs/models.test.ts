@@ -35,6 +35,10 @@ t.test("the page's commands do what it says, one after the other, beside its own
   });
   t.equal(ended.code, 0, `${ended.stdout.slice(-2_000)}${ended.stderr}`);
   t.match(ended.stdout, /^mine is ready, for 8 h/m);
+  t.match(ended.stdout, /^words is ready/m);
+  t.match(ended.stdout, /"F1"/, "the registry's version knows its word");
+  t.match(ended.stdout, /sluice:\/\/words\/1/, "and is shown pinned");
+  t.match(ended.stdout, /REGISTRY_IN_USE/);
   t.match(ended.stdout, /^reader\trunning\t/m);
   t.match(ended.stdout, /"annotations"/);
   t.match(ended.stdout, /^reader is stopped/m);

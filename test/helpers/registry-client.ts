@@ -1,6 +1,6 @@
 /** A client of the model registry's gRPC, with its messages as objects or as bare bytes. */
 import { fileURLToPath } from "node:url";
-import { Client, type ClientOptions, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { Client, type ClientOptions, credentials, type ServiceError, status } from "@grpc/grpc-js";
 import { loadSync, type MethodDefinition } from "@grpc/proto-loader";
 import type { Teardown } from "./gazetteer.js";
 
@@ -160,11 +160,9 @@ export class RegistryClient {
   raw(
     path: string,
     messages: readonly Buffer[],
-    metadata: Record<string, string> = {},
+    { deadlineMs = 30_000 }: { deadlineMs?: number } = {},
   ): Promise<Ending & { replies: Buffer[] }> {
-    const fields = new Metadata();
-    for (const [name, value] of Object.entries(metadata)) fields.set(name, value);
-    const call = this.client.makeBidiStreamRequest(path, asIs, asIs, fields);
+    const call = this.client.makeBidiStreamRequest(path, asIs, asIs, { deadline: Date.now() + deadlineMs });
     const replies: Buffer[] = [];
     call.on("data", (bytes: Buffer) => replies.push(bytes));
     call.on("error", () => {});

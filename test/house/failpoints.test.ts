@@ -8,6 +8,7 @@ import {
   FAILPOINTS,
   MODEL_FAILPOINTS,
   REGISTRY_FAILPOINTS,
+  TRANSFER_FAILPOINTS,
   UPKEEP_FAILPOINTS,
 } from "../../core/runtime/failpoint-list.js";
 
@@ -27,10 +28,12 @@ t.test("each failpoint in the source is in the list, and each in the list is in 
   }
   const calls = new Set<string>(CALL_PLACES);
   const steps = [...inSource].filter((place) => !calls.has(place));
-  t.same(steps.sort(), [...FAILPOINTS, ...UPKEEP_FAILPOINTS, ...MODEL_FAILPOINTS, ...REGISTRY_FAILPOINTS].sort());
+  const lists = [FAILPOINTS, UPKEEP_FAILPOINTS, MODEL_FAILPOINTS, REGISTRY_FAILPOINTS, TRANSFER_FAILPOINTS];
+  t.same(steps.sort(), lists.flat().sort());
 });
 
 t.test("each place the crash matrices do not pass is one where another test kills", async (t) => {
   const tests = [...textsIn("test/sidecar", "-crash.test.ts")].join("\n");
-  for (const place of [...UPKEEP_FAILPOINTS, ...MODEL_FAILPOINTS]) t.ok(tests.includes(`"${place}=kill`), place);
+  for (const place of [...UPKEEP_FAILPOINTS, ...MODEL_FAILPOINTS, ...TRANSFER_FAILPOINTS])
+    t.ok(tests.includes(`"${place}=kill`), place);
 });

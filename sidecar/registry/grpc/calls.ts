@@ -115,7 +115,7 @@ export class Calls {
     this.#tools.onEnded({ method, status, durationMs });
     const fields = { event: "registry-call", route: method, code: status, durationMs: Math.round(durationMs) };
     const { logger } = this.#tools;
-    if (ended === null) logger.debug(fields, "call ended");
+    if (ended === null || EXPECTED.has(status)) logger.debug(fields, "call ended");
     else if (QUIET.has(status)) logger.info(fields, "call ended");
     else if (FAULTS.has(status)) logger.error({ ...fields, err: ended.cause ?? ended }, "call failed");
     else logger.warn(fields, "call refused");
@@ -142,7 +142,16 @@ export class Calls {
       new Promise<void>((resolve, reject) =>
         call.write(reply, (error?: Error | null) => (error ? reject(gone()) : resolve())),
       );
-    return { signal, send: (reply) => this.#whileAlive(call, { signal, work: write(reply) }) };
+    const send = async (reply: Buffer) => {
+      try {
+        await this.#whileAlive(call, { signal, work: write(reply) });
+      } catch (error) {
+        // It would wait, with its bytes, for a client that takes none: only without its connection it ends.
+        if (!signal.aborted) this.#tools.connections().drop(call.getPeer());
+        throw error;
+      }
+    };
+    return { signal, send };
   }
 
   /** A reply that its client does not take would stay in memory: its connection ends. */
@@ -155,14 +164,19 @@ export class Calls {
     this.#whileAlive(call, { signal: never, work: taken }).catch(() => this.#tools.connections().drop(call.getPeer()));
   }
 
-  /** @throws what the work throws; CANCELLED when the client goes; ABORTED when nothing passes on its connection for too long */
+  /**
+   * @throws what the work throws; CANCELLED when the client goes; ABORTED when nothing passes on its connection for too long, or this
+   *   one message takes ten times as long
+   */
   #whileAlive<T>(call: AnyCall, { signal, work }: { signal: AbortSignal; work: Promise<T> }): Promise<T> {
     const { clock, idleMs, connections } = this.#tools;
     return new Promise((resolve, reject) => {
       let before = passed(connections(), call);
+      let checksLeft = MAX_IDLE_TIMES;
       const check = () => {
         const now = passed(connections(), call);
-        if (now - before < SIGN_OF_LIFE_BYTES) return settle(() => reject(idle(idleMs)));
+        checksLeft -= 1;
+        if (now - before < SIGN_OF_LIFE_BYTES || checksLeft === 0) return settle(() => reject(idle(idleMs)));
         before = now;
         stopClock = clock.after(idleMs, check);
       };
@@ -185,6 +199,8 @@ export class Calls {
 
 /** Less in an idle time is pings and the like. */
 const SIGN_OF_LIFE_BYTES = 1_024;
+/** For one message, with all signs of life. */
+const MAX_IDLE_TIMES = 10;
 
 function passed(connections: Connections, call: AnyCall): number {
   const traffic = connections.traffic(call.getPeer());
@@ -219,6 +235,8 @@ function idle(idleMs: number): CallRefused {
   return new CallRefused("ABORTED", `nothing was sent or taken for ${Math.round(idleMs / 1_000)} s`);
 }
 
+/** A stop ends every watcher with it. */
+const EXPECTED: ReadonlySet<StatusName> = new Set(["OK", "UNAVAILABLE"]);
 const QUIET: ReadonlySet<StatusName> = new Set([
   "CANCELLED",
   "INVALID_ARGUMENT",

@@ -6,15 +6,21 @@ import { encodeReply, type Method } from "./wire.js";
 /** Items per slice: at 256 KiB of user data each about ten milliseconds. */
 export const SLICE_ITEMS = 50;
 
-/** Bytes of long replies that wait to be taken by their clients. */
+/** Replies up to this find room even when long ones that nobody takes have filled theirs. */
+const SHORT_REPLY_BYTES = 64 * 1024;
+/** Of the limit, for all replies longer than that. */
+const LONG_SHARE = 0.75;
+
+/** Bytes of listings that wait to be taken by their clients. */
 export class ReplyBudget {
   #takenBytes = 0;
 
   constructor(readonly limitBytes: number) {}
 
-  /** @throws RESOURCE_EXHAUSTED */
-  take(bytes: number): void {
-    if (this.#takenBytes + bytes > this.limitBytes) {
+  /** @param replyBytes of the whole reply, so far and with these @throws RESOURCE_EXHAUSTED */
+  take(bytes: number, replyBytes: number): void {
+    const share = replyBytes > SHORT_REPLY_BYTES ? LONG_SHARE : 1;
+    if (this.#takenBytes + bytes > this.limitBytes * share) {
       throw new CallRefused("RESOURCE_EXHAUSTED", "the reply is too long for now; ask for it in pages, or try again");
     }
     this.#takenBytes += bytes;
@@ -65,7 +71,7 @@ export class GrowingReply {
   #push(part: object): void {
     if (this.#room.signal.aborted) throw new CallRefused("CANCELLED", "the client went away");
     const bytes = encodeReply(this.#method, part);
-    this.#room.budget.take(bytes.length);
+    this.#room.budget.take(bytes.length, this.#bytes + bytes.length);
     this.#bytes += bytes.length;
     this.#parts.push(bytes);
   }

@@ -8,7 +8,7 @@ import { NODE_IMAGE, startDockerFor, type TestDocker } from "../../helpers/docke
 import { fastClock } from "../../helpers/fast-clock.js";
 import { filesIn, openRig, push, putModel } from "../registry/local-rig.js";
 import { deployRequest, startManaged, WAIT_MS } from "./managed-rig.js";
-import { folderOf, until } from "./support.js";
+import { folderOf } from "./support.js";
 
 const docker = await startDockerFor(t, CONTAINER_NETWORK);
 if (docker !== null) tests(docker);
@@ -59,9 +59,9 @@ function tests(docker: TestDocker): void {
       const config = configOf("--model-path={model_path}");
       const dataDir = join(folderOf(t), "data");
       const first = await startManaged(t, config, dataDir, parts(registry));
-      const deployed = await first.management.deploy("m", deployment("sluice://terms/latest"));
+      const deployed = await first.management.deploy("one", deployment("sluice://terms/latest"));
       t.equal(deployed.model_uri, "sluice://terms/1");
-      const { url } = await first.catalogue.ensureReady("m", WAIT_MS);
+      const { url } = await first.catalogue.ensureReady("one", WAIT_MS);
       t.ok(await finds(url!, "florb"));
       const { Mounts, Config } = await docker.client.getContainer(deployed.container_id).inspect();
       t.match(
@@ -73,15 +73,15 @@ function tests(docker: TestDocker): void {
 
       await push(registry, "terms", knowing("glorp"));
       const second = await startManaged(t, config, dataDir, parts(registry));
-      const found = await second.catalogue.ensureReady("m", WAIT_MS);
+      const found = await second.catalogue.ensureReady("one", WAIT_MS);
       t.match(found, { serverId: deployed.container_id, modelUri: "sluice://terms/1" });
       await t.rejects(registry.deleteVersion("terms", 1, { force: false }), { code: "REGISTRY_IN_USE" });
-      await second.management.stop("m");
+      await second.management.stop("one");
       await registry.deleteVersion("terms", 1, { force: false });
-      const next = await second.catalogue.ensureReady("m", WAIT_MS);
+      const next = await second.catalogue.ensureReady("one", WAIT_MS);
       t.equal(next.modelUri, "sluice://terms/2");
       t.ok(await finds(next.url!, "glorp"));
-      await second.management.remove("m", false);
+      await second.management.remove("one", false);
       await second.close();
     },
   );
@@ -89,42 +89,18 @@ function tests(docker: TestDocker): void {
   t.test("by its URI a container gets the same file; one that is damaged starts nothing", async (t) => {
     const { registry, archiveDir } = await openTerms(t);
     const rig = await startManaged(t, configOf("--model-path={model_uri}"), undefined, parts(registry));
-    await rig.management.deploy("n", deployment("sluice://terms/1"));
-    const { url } = await rig.catalogue.ensureReady("n", WAIT_MS);
+    await rig.management.deploy("two", deployment("sluice://terms/1"));
+    const { url } = await rig.catalogue.ensureReady("two", WAIT_MS);
     t.ok(await finds(url!, "florb"));
-    await rig.management.remove("n", false);
+    await rig.management.remove("two", false);
 
     await push(registry, "terms", knowing("glorp"));
     const file = join(archiveDir, filesIn(archiveDir).at(-1)!);
     chmodSync(file, 0o600);
     writeFileSync(file, "x");
-    await t.rejects(rig.management.deploy("n", deployment("sluice://terms/latest")), { code: "VERSION_DAMAGED" });
+    await t.rejects(rig.management.deploy("two", deployment("sluice://terms/latest")), { code: "VERSION_DAMAGED" });
     const all = await docker.client.listContainers({ all: true });
-    t.notOk(all.some(({ Names }) => Names.includes("/n")));
+    t.notOk(all.some(({ Names }) => Names.includes("/two")));
     await rig.close();
   });
-
-  t.test(
-    "a running container of the definition's model is taken as it is; one that never ran is made anew",
-    async (t) => {
-      const { registry } = await openTerms(t);
-      await push(registry, "terms", knowing("glorp"));
-      const config = configOf("--model-path={model_path}");
-      const dataDir = join(folderOf(t), "data");
-      const first = await startManaged(t, config, dataDir, parts(registry));
-      await first.management.deploy("k", deployment("sluice://terms/latest"));
-      const { url } = await first.catalogue.ensureReady("k", WAIT_MS);
-      t.ok(await finds(url!, "glorp"));
-      await first.close();
-      await docker.client.getContainer("k").kill();
-      const second = await startManaged(t, config, dataDir, parts(registry));
-      await push(registry, "terms", knowing("snarp"));
-      await until(() => second.catalogue.get("k"), "it");
-      const next = await second.catalogue.ensureReady("k", WAIT_MS);
-      t.equal(next.modelUri, "sluice://terms/3");
-      t.ok(await finds(next.url!, "snarp"));
-      await second.management.remove("k", false);
-      await second.close();
-    },
-  );
 }

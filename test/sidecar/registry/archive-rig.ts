@@ -5,8 +5,6 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import type { VersionInfo } from "../../../core/contract/registry.js";
 import type { ItemEvent, TransferEvent } from "../../../core/contract/registry-transfer.js";
-import { createLogger } from "../../../core/runtime/logger.js";
-import { type OpenRegistry, openRegistry } from "../../../sidecar/registry/open-registry.js";
 import type { Registry } from "../../../sidecar/registry/registry.js";
 
 export function hashOf(data: Uint8Array): string {
@@ -18,7 +16,7 @@ export function infoText(modelId: string, versionNumber: number, data: Uint8Arra
   return [
     `model_id: ${/^\d+$/.test(modelId) ? `"${modelId}"` : modelId}`,
     `version_number: ${versionNumber}`,
-    `creation_timestamp: 2021-10-01T20:10:05.${String(versionNumber).padStart(9, "0")}Z`,
+    `creation_timestamp: 2021-10-01T20:10:05.${String(versionNumber).padStart(9, "0").replace(/0+$/, "")}Z`,
     `data_hash: ${hashOf(data)}`,
     `data_size: ${data.byteLength}`,
     `user_data:\n  number: "${versionNumber}"\n`,
@@ -53,19 +51,6 @@ export function readTree(dir: string): Record<string, string> {
   const names = readdirSync(dir, { recursive: true, encoding: "utf8" });
   const files = names.filter((name) => statSync(join(dir, name)).isFile());
   return Object.fromEntries(files.sort().map((name) => [name, readFileSync(join(dir, name)).toString("base64")]));
-}
-
-export interface RigOptions {
-  readonly maxVersionBytes?: number;
-}
-
-export function openRig(dataDir: string, { maxVersionBytes }: RigOptions = {}): Promise<OpenRegistry> {
-  return openRegistry({
-    databaseFile: join(dataDir, "registry.db"),
-    archiveDir: join(dataDir, "archive"),
-    settings: () => ({ maxVersionBytes: maxVersionBytes ?? null, cacheMaxItems: 100, cacheMaxBytes: 1_000_000 }),
-    logger: createLogger({ level: "silent", format: "json", process: "test" }),
-  });
 }
 
 export const FOREVER = new AbortController().signal;
@@ -107,23 +92,4 @@ export async function contentsOf(registry: Registry): Promise<Record<string, Sto
     contents.push([modelId, { userData, versions }]);
   }
   return Object.fromEntries(contents);
-}
-
-export async function upload(
-  registry: Registry,
-  modelId: string,
-  data: Uint8Array,
-  archived = true,
-): Promise<VersionInfo> {
-  const header = {
-    modelId,
-    archived,
-    dataBytes: data.byteLength,
-    dataHash: null,
-    creationTimestamp: null,
-    userData: {},
-  };
-  const incoming = await registry.create(header);
-  if (data.byteLength > 0) await incoming.write(Uint8Array.from(data));
-  return incoming.commit();
 }

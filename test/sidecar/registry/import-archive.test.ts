@@ -12,13 +12,11 @@ import {
   hashOf,
   infoText,
   modelFiles,
-  openRig,
-  type RigOptions,
   readVersion,
   remarks,
-  upload,
   writeFiles,
 } from "./archive-rig.js";
+import { openRig, push, type RigOptions } from "./local-rig.js";
 
 const ONE = Buffer.from("one");
 const TWO = Buffer.from("two, longer");
@@ -34,8 +32,7 @@ async function setUp(t: Test, files: Files, options: RigOptions = {}): Promise<S
   const dir = join(makeFolder(t), "cogment");
   mkdirSync(dir);
   writeFiles(dir, files);
-  const open = await openRig(makeFolder(t), options);
-  t.teardown(() => open.close());
+  const open = await openRig(t, options);
   return {
     dir,
     open,
@@ -63,7 +60,7 @@ t.test("models come in with their user data, versions with number, moment, hash,
   t.same(await readVersion(registry, "foo", 4), TWO);
   t.same(await readVersion(registry, "bar", 1), EMPTY);
   t.equal(registry.version("foo", -1).versionNumber, 4, "the newest is the newest one's number");
-  t.equal((await upload(registry, "foo", ONE)).versionNumber, 5, "new ones go on after it");
+  t.equal((await push(registry, "foo", ONE)).versionNumber, 5, "new ones go on after it");
 });
 
 t.test("ids that mislead Cogment itself, and numbers of seven digits, come in by their own names", async (t) => {
@@ -77,7 +74,7 @@ t.test("ids that mislead Cogment itself, and numbers of seven digits, come in by
   t.same(remarks(events, "left-out"), []);
   const numbers = open.registry.versions("resnet-v2", { from: 1, limit: 0 }).map((info) => info.versionNumber);
   t.same(numbers, [1, 999_999, 1_000_000], "ascending by number");
-  t.equal((await upload(open.registry, "resnet-v2", ONE)).versionNumber, 1_000_001);
+  t.equal((await push(open.registry, "resnet-v2", ONE)).versionNumber, 1_000_001);
   t.same(Object.keys(await contentsOf(open.registry)), ["123", "resnet-v2", "é"]);
 });
 
@@ -157,17 +154,17 @@ t.test("what was left out comes in later, once it is right: its number was skipp
   t.match(events.at(-1), { versions: { copied: 2, present: 2 }, leftOut: 0 });
   t.same(await readVersion(open.registry, "foo", 2), TWO);
   t.equal(open.registry.version("foo", -1).versionNumber, 5, "the newest is still the newest");
-  t.equal((await upload(open.registry, "foo", ONE)).versionNumber, 6);
+  t.equal((await push(open.registry, "foo", ONE)).versionNumber, 6);
 });
 
 t.test("a number that is taken stays with its version, and one that was used stays used", async (t) => {
   const { open, run } = await setUp(t, modelFiles("foo", { 1: ONE, 2: ONE, 3: TWO, 4: TWO }));
   const { registry } = open;
   await registry.putModel({ modelId: "foo", userData: {} });
-  await upload(registry, "foo", TWO);
-  await upload(registry, "foo", TWO);
+  await push(registry, "foo", TWO);
+  await push(registry, "foo", TWO);
   await registry.deleteVersion("foo", 2, { force: false });
-  await upload(registry, "foo", TWO, false);
+  await push(registry, "foo", TWO, { archived: false });
   const events = await run();
   t.same(remarks(events, "left-out"), ["foo 1 conflict", "foo 2 conflict", "foo 3 conflict"]);
   t.same(await readVersion(registry, "foo", 1), TWO, "left alone");
@@ -201,7 +198,7 @@ t.test("ids that cannot be ids here, names that are no text, and what is too lar
   const { dir, run } = await setUp(
     t,
     { ...modelFiles("a\\b", { 1: ONE }), ...modelFiles("foo", { 1: TWO }) },
-    { maxVersionBytes: 5 },
+    { settings: { maxVersionBytes: 5 } },
   );
   mkdirSync(Buffer.concat([Buffer.from(`${dir}/x`), Buffer.from([0xff])]));
   const big = `model_id: big\nuser_data:\n  a: ${"x".repeat(300_000)}\n`;
@@ -233,8 +230,7 @@ t.test("an archive in the registry's own folder comes in from there and stays as
   const dir = join(dataDir, "archive");
   mkdirSync(dir);
   writeFiles(dir, modelFiles("foo", { 1: ONE }));
-  const open = await openRig(dataDir);
-  t.teardown(() => open.close());
+  const open = await openRig(t, { dataDir });
   for (let round = 0; round < 2; round++) {
     const events = await allOf(importArchive({ dir, replaceUserData: false }, open, FOREVER));
     t.same(remarks(events, "left-out"), []);

@@ -8,7 +8,7 @@ export type Step =
   | { readonly do: "put"; readonly model: string; readonly value: string }
   | { readonly do: "push"; readonly model: string; readonly data: string; readonly archived: boolean }
   | { readonly do: "begin"; readonly model: string; readonly dataBytes: number }
-  | { readonly do: "append"; readonly model: string; readonly data: string }
+  | { readonly do: "append"; readonly model: string; readonly at: number; readonly data: string }
   | { readonly do: "alias"; readonly model: string; readonly alias: string; readonly number: number | null }
   | { readonly do: "delete-version"; readonly model: string; readonly number: number }
   | { readonly do: "delete-model"; readonly model: string };
@@ -82,18 +82,35 @@ export async function perform(
   if (step.do === "put") await registry.putModel({ modelId: model, userData: { value: step.value } });
   else if (step.do === "push") await push(registry, model, step.data, { archived: step.archived });
   else if (step.do === "begin") ids.set(model, (await uploads.begin(headerOf(model, step.dataBytes))).id);
-  else if (step.do === "append") await append(uploads, ids.get(model)!, step.data);
+  else if (step.do === "append") await append(uploads, ids.get(model)!, step);
   else if (step.do === "delete-version") await registry.deleteVersion(model, step.number, { force: false });
   else if (step.do === "delete-model") await registry.deleteModel(model, { force: false });
   else if (step.number === null) await registry.removeAlias(model, step.alias);
   else await registry.setAlias(model, step.alias, step.number);
 }
 
-async function append(uploads: Uploads, id: string, data: string): Promise<void> {
+/** What is not there yet of it. */
+async function append(uploads: Uploads, id: string, { at, data }: { at: number; data: string }): Promise<void> {
+  const { offsetBytes } = uploads.state(id);
   async function* source(): AsyncGenerator<Uint8Array> {
-    yield Buffer.from(data);
+    yield Buffer.from(data.slice(offsetBytes - at));
   }
-  await uploads.append(id, uploads.state(id).offsetBytes, source());
+  await uploads.append(id, offsetBytes, source());
+}
+
+/** Aliases that steps may use. */
+const ALIASES = ["champion", "other"];
+
+function historiesOf(registry: Registry, modelId: string): ModelState["history"] {
+  const histories: ModelState["history"] = {};
+  for (const alias of ALIASES) {
+    try {
+      histories[alias] = registry.aliasHistory(modelId, alias).map(({ versionNumber }) => versionNumber);
+    } catch (caught) {
+      if ((caught as { code?: unknown }).code !== "REGISTRY_ALIAS_UNKNOWN") throw caught;
+    }
+  }
+  return histories;
 }
 
 /** What a registry holds, in the reference's words; numbers that come next are not to be seen. */
@@ -106,10 +123,10 @@ export async function shown(registry: Registry): Promise<Record<string, Omit<Mod
     }
     const aliases = registry.aliases(modelId).map(({ alias, versionNumber }) => [alias, versionNumber!]);
     models[modelId] = {
-      value: userData["value"]!,
+      value: userData.value!,
       versions,
       aliases: Object.fromEntries(aliases) as Record<string, number>,
-      history: {},
+      history: historiesOf(registry, modelId),
     };
   }
   return models;

@@ -7,6 +7,7 @@ import {
   isAboutToStart,
   isMatching,
   isOurs,
+  pinnedAlone,
 } from "../../../../sidecar/models/drivers/container-state.js";
 import { describeStartFault } from "../../../../sidecar/models/drivers/docker-start-fault.js";
 import { configOf } from "../support.js";
@@ -64,6 +65,27 @@ t.test("ours is what carries our labels and this model's name", async (t) => {
   t.ok(isMatching(details(), modelOf("m"), config));
   t.notOk(isMatching(details(), modelOf("m", { modelUri: "models:/medcat/2" }), config));
 });
+
+t.test(
+  "any version of the registry's model matches what leaves it open; a start that has its version takes no other",
+  async (t) => {
+    const config = configOf({});
+    const given = details();
+    const Labels = { ...given.Config.Labels, "org.cogstack.model-serve.uri": "sluice://medcat/3" };
+    const third = { ...given, Config: { ...given.Config, Labels } };
+    const open = modelOf("m", { modelUri: "sluice://medcat/latest", follow: null });
+    t.ok(isMatching(third, open, config));
+    t.notOk(isMatching(third, modelOf("m", { modelUri: "sluice://medcat/2" }), config));
+    t.notOk(isMatching(given, open, config), "of another scheme");
+    const pinned = (versionNumber: number) => ({
+      ...open,
+      pinned: { modelUri: `sluice://medcat/${versionNumber}`, modelId: "medcat", versionNumber },
+    });
+    t.ok(isMatching(third, pinnedAlone(pinned(3)), config));
+    t.notOk(isMatching(third, pinnedAlone(pinned(4)), config));
+    t.equal(pinnedAlone(open), open);
+  },
+);
 
 t.test("one made lately may be about to start; an old one was forgotten", async (t) => {
   const created = details({ Status: "created" });
