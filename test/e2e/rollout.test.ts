@@ -175,7 +175,7 @@ t.test("what is trained is registered and rolled out: the answer changes, and no
 t.test("a burst of versions ends with the newest, and no request fails", async (t) => {
   const { base, sluice, runs, alone } = rig;
   const load = use(base);
-  for (let number = 2; number <= 6; number++) await push(sluice, version(number, `ailment ${number}`));
+  for (let number = 2; number <= 6; number++) await push(sluice, version(number, "kidney failure"));
   await runs(6);
   await alone();
   await load.end();

@@ -206,3 +206,34 @@ t.test("after its own start a sidecar takes old servers for held, since it canno
   t.notOk(presence.isBlind(true));
   t.equal(freed(), 1);
 });
+
+t.test("a replaced server is used as long as a proxy has something on it, or may have by an older table", async (t) => {
+  const { presence, report } = rig(t);
+  presence.connect("one");
+  report("one", { inFlight: { m: 1 }, servers: { old: 1 } });
+  const before = presence.table;
+  const version = presence.announce();
+  t.equal(version, before.version + 1, "a version of its own");
+  report("one", { ...before, inFlight: { m: 1 }, servers: { new: 1 } });
+  t.ok(presence.isServerUsed("old", version), "it acts on the table before");
+  report("one", { inFlight: { m: 2 }, servers: { old: 1, new: 1 } });
+  t.ok(presence.isServerUsed("old", version));
+  report("one", { inFlight: { m: 1 }, servers: { new: 1 } });
+  t.notOk(presence.isServerUsed("old", version));
+});
+
+t.test("a replaced server keeps the calls that had begun on it, and no other lease of its model", async (t) => {
+  const { leases } = rig(t);
+  leases.take("m", "waiting tasks");
+  const call = leases.take("m", "a task", "server");
+  const isCalled = leases.onServer("m");
+  leases.take("m", "a later task", "server");
+  t.ok(isCalled());
+  call();
+  t.notOk(isCalled());
+  t.notOk(leases.isTraining("m"));
+  const training = leases.take("m", "a training", "training");
+  t.ok(leases.isTraining("m"));
+  training();
+  t.notOk(leases.isTraining("m"));
+});
