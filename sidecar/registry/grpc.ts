@@ -156,6 +156,7 @@ function handlers({ options, limits, calls, watchers }: Parts) {
   const { registry, clock, settings } = options;
   const budget = new ReplyBudget(limits.maxReplyBytes);
   const downloads = new Line(limits.maxDownloads);
+  const load = () => Math.max(registry.load, downloads.load, watchers.count / limits.maxWatchers);
   return {
     CreateOrUpdateModel: calls.unary("CreateOrUpdateModel", (request) => createOrUpdateModel(registry, request)),
     DeleteModel: calls.unary("DeleteModel", (request) => deleteModel(registry, request)),
@@ -177,15 +178,13 @@ function handlers({ options, limits, calls, watchers }: Parts) {
     }),
     VersionUpdate: calls.replies("VersionUpdate", (request, replies) => watchers.watch(request.model_id, replies)),
     Version: calls.unary("Version", async () => encodeReply("Version", {})),
-    Status: calls.unary("Status", async ({ names }) => encodeReply("Status", { statuses: statuses(names) })),
+    Status: calls.unary("Status", async ({ names }) => encodeReply("Status", { statuses: statuses(names, load()) })),
   };
 }
 
-/** A percentage; this server never asks to be spared. */
-const OVERALL_LOAD = "0";
-
-function statuses(names: readonly string[]): Record<string, string> {
-  return names.includes("*") || names.includes("overall_load") ? { overall_load: OVERALL_LOAD } : {};
+/** @param load 0 to 1; told as a percentage */
+function statuses(names: readonly string[], load: number): Record<string, string> {
+  return names.includes("*") || names.includes("overall_load") ? { overall_load: String(Math.round(100 * load)) } : {};
 }
 
 interface Running {

@@ -49,6 +49,10 @@ export class LocalRegistry implements Registry {
     });
   }
 
+  get load(): number {
+    return this.#parts.places.load;
+  }
+
   /** Since it was opened. */
   get counts(): { readonly downloads: number; readonly evictions: number } {
     return { downloads: this.#downloads, evictions: this.#evictions };

@@ -84,6 +84,8 @@ export interface VersionUse {
 export const MAX_HISTORY = 1_000;
 
 export interface Registry {
+  /** Uploads under way, of those that may be: 0 to 1. */
+  readonly load: number;
   /** Makes it, or replaces all its user data. @throws REGISTRY_ID_INVALID, INVALID_PARAMETER, DISK_FULL, STORE_FAILED */
   putModel(model: RegistryModel): Promise<void>;
   /** With all its versions. @throws REGISTRY_MODEL_UNKNOWN, REGISTRY_IN_USE (never with force) */

@@ -10,6 +10,11 @@ export class UploadPlaces {
     return this.#taken;
   }
 
+  /** 0 to 1: full. */
+  get load(): number {
+    return this.#taken / MAX_UPLOADS;
+  }
+
   /** @returns gives the place back; idempotent @throws REGISTRY_BUSY */
   take(): () => void {
     if (this.#taken >= MAX_UPLOADS) {

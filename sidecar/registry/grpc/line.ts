@@ -1,10 +1,17 @@
 /** At most so many at a time; the others wait in the order in which they came. */
 export class Line {
+  readonly #places: number;
   #free: number;
   readonly #waiting = new Set<() => void>();
 
   constructor(places: number) {
+    this.#places = places;
     this.#free = places;
+  }
+
+  /** 0 to 1: the next one waits. */
+  get load(): number {
+    return 1 - this.#free / this.#places;
   }
 
   /** @returns how to leave; null when the signal aborted first */

@@ -20,6 +20,23 @@ t.test("Version and Status answer at once", async (t) => {
   }
 });
 
+t.test("overall_load is how much of what may be under way is", async (t) => {
+  const { client, registry } = await startRegistry(t);
+  await registry.putModel({ modelId: "foo", userData: {} });
+  const header = {
+    modelId: "foo",
+    archived: true,
+    dataBytes: 1,
+    dataHash: null,
+    creationTimestamp: null,
+    userData: {},
+  };
+  const uploads = await Promise.all(Array.from({ length: 16 }, () => registry.create(header)));
+  t.strictSame(await client.call("Status", { names: ["*"] }), { statuses: { overall_load: "25" } });
+  await Promise.all(uploads.map((upload) => upload.abort()));
+  t.strictSame(await client.call("Status", { names: ["*"] }), { statuses: { overall_load: "0" } });
+});
+
 t.test("messages above 4 MiB are refused with RESOURCE_EXHAUSTED, those of 4 MiB taken", async (t) => {
   const { client } = await startRegistry(t);
   await client.createModel("foo");

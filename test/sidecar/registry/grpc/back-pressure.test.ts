@@ -14,7 +14,7 @@ function slowed(registry: Registry, mayWrite: Promise<void>): Registry {
   return new Proxy(registry, {
     get(target, name: keyof Registry) {
       const member = target[name];
-      if (name !== "create") return member.bind(target);
+      if (name !== "create") return typeof member === "function" ? member.bind(target) : member;
       const create: Registry["create"] = async (header) => {
         const upload = await target.create(header);
         const write = upload.write.bind(upload);

@@ -21,25 +21,18 @@ async function allTold(streams: readonly ClientHttp2Stream[]): Promise<void> {
   await Promise.all(streams.map((stream) => new Promise((resolve) => stream.once("data", resolve))));
 }
 
-t.test("a thousand watchers hear of a version within 50 ms", async (t) => {
+t.test("a thousand watchers hear of each version", async (t) => {
   const { client, port } = await serveApart(t);
   await client.createModel("foo");
   await client.createVersion({ model_id: "foo" }, "x");
   const sessions = Array.from({ length: 4 }, () => openSession(t, port));
   const streams = (await Promise.all(sessions.map((session) => watch(session, 250)))).flat();
-  const spans: number[] = [];
-  // The machine may be busy with other things: what counts is that it can.
-  for (let i = 0; i < 40 && Math.min(...spans) >= 50; i++) {
-    let toldAt = 0;
-    const told = allTold(streams).then(() => {
-      toldAt = performance.now();
-    });
+  t.equal(streams.length, 1_000);
+  for (let version = 2; version <= 4; version++) {
+    const told = allTold(streams);
     await client.createVersion({ model_id: "foo" }, "x");
-    const madeAt = performance.now();
     await told;
-    spans.push(toldAt - madeAt);
   }
-  t.ok(Math.min(...spans) < 50, `${spans.map(Math.round).join(", ")} ms after the maker's own reply`);
 });
 
 t.test("ten thousand watchers that come and go leave nothing", async (t) => {
