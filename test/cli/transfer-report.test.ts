@@ -7,7 +7,7 @@ import { REPORT_COLUMNS } from "../../cli/transfer-report.js";
 t.test("why something was left out is told whole, however narrow the terminal", (t) => {
   const message = "its .yaml has no SHA-256 in base64, as Cogment's registry writes it, under data_hash";
   const told = { event: "item", outcome: "left-out", modelId: "bad", versionNumber: 3, name: "bad-v000003" } as const;
-  const row = { ...told, problem: "info_invalid", message } as const;
+  const row = { ...told, problem: "info_invalid", message, dataBytes: 0 } as const;
   t.match(formatTable([row], REPORT_COLUMNS, { isTerminal: true, width: 60, hasColour: false }), message);
   t.end();
 });
