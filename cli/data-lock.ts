@@ -25,6 +25,14 @@ export interface LockOwner {
   readonly url: string | null;
 }
 
+/** What a folder is to the person who named it, and where another one is named. */
+interface Purpose {
+  readonly what: string;
+  readonly namedBy: string;
+}
+const DATA: Purpose = { what: "data folder", namedBy: "--data-dir" };
+const ARCHIVE: Purpose = { what: "archive's folder", namedBy: "--archive_dir or registry.archive_dir" };
+
 /** An orphaned sidecar of a supervisor that was killed ends within this. */
 const ORPHAN_ENDS_WITHIN_MS = 4_000;
 
@@ -40,10 +48,11 @@ export class DataLock {
   /**
    * Takes the folder, making it when it is missing.
    * @param socketPath the sidecar's socket: somebody who answers there holds the folder too
+   * @param purpose for messages
    * @throws CliError naming who holds it
    */
-  static async take(dataDir: string, socketPath: string): Promise<DataLock> {
-    makeFolder(dataDir);
+  static async take(dataDir: string, socketPath: string, purpose = DATA): Promise<DataLock> {
+    makeFolder(dataDir, purpose);
     const path = lockPath(dataDir);
     const owner: LockOwner = { pid: process.pid, startTime: startTimeOf(process.pid), url: null };
     const lock = new DataLock(path, owner);
@@ -51,14 +60,14 @@ export class DataLock {
     while (!lock.#create()) {
       wasStale = true;
       const other = readLock(dataDir);
-      if (other !== null && isAlive(other)) throw heldBy(dataDir, `process ${other.pid}`);
+      if (other !== null && isAlive(other)) throw heldBy(dataDir, purpose, `process ${other.pid}`);
       lock.#removeStale(other);
     }
     const patientUntilMs = Date.now() + (wasStale ? ORPHAN_ENDS_WITHIN_MS : 0);
     while (await answers(socketPath)) {
       if (Date.now() >= patientUntilMs) {
         lock.release();
-        throw heldBy(dataDir, `a sidecar that answers on ${socketPath}`);
+        throw heldBy(dataDir, purpose, `a sidecar that answers on ${socketPath}`);
       }
       await sleep(50);
     }
@@ -122,7 +131,7 @@ export class DataLock {
  */
 export async function lockArchive(config: Config, folder: string): Promise<DataLock[]> {
   const { archive_dir: archive } = config.registry;
-  return archive === null || archive === folder ? [] : [await DataLock.take(archive, socketPathOf(config))];
+  return archive === null || archive === folder ? [] : [await DataLock.take(archive, socketPathOf(config), ARCHIVE)];
 }
 
 /**
@@ -131,7 +140,9 @@ export async function lockArchive(config: Config, folder: string): Promise<DataL
  */
 export async function lockRegistry(config: Config, { databaseFile, isAlone }: RegistryFiles): Promise<DataLock[]> {
   const folder = dirname(databaseFile);
-  const first = await DataLock.take(folder, isAlone ? join(folder, "sidecar.sock") : socketPathOf(config));
+  const first = isAlone
+    ? await DataLock.take(folder, join(folder, "sidecar.sock"), ARCHIVE)
+    : await DataLock.take(folder, socketPathOf(config));
   try {
     return [first, ...(await lockArchive(config, folder))];
   } catch (caught) {
@@ -141,16 +152,20 @@ export async function lockRegistry(config: Config, { databaseFile, isAlone }: Re
 }
 
 /** @throws CliError when the folder cannot be made or written to */
-function makeFolder(dataDir: string): void {
+function makeFolder(dataDir: string, { what, namedBy }: Purpose): void {
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     accessSync(dataDir, constants.W_OK);
   } catch (caught) {
     const { code } = caught as NodeJS.ErrnoException;
-    throw new CliError(EXIT.failed, `the data folder ${dataDir} cannot be used: ${code}`, {
-      cause: caught,
-      hint: "Give this user the right to write there, or choose another folder with --data-dir.",
-    });
+    throw new CliError(
+      EXIT.failed,
+      `the ${what} ${dataDir} cannot be used: ${code === "EEXIST" ? "it is a file" : code}`,
+      {
+        cause: caught,
+        hint: `Give this user the right to write there, or choose another folder with ${namedBy}.`,
+      },
+    );
   }
 }
 
@@ -209,8 +224,8 @@ export function answers(socketPath: string): Promise<boolean> {
   });
 }
 
-function heldBy(dataDir: string, holder: string): CliError {
-  return new CliError(EXIT.failed, `the data folder ${dataDir} is in use by ${holder}`, {
-    hint: "Stop that one first, or choose another folder with --data-dir.",
+function heldBy(dataDir: string, { what, namedBy }: Purpose, holder: string): CliError {
+  return new CliError(EXIT.failed, `the ${what} ${dataDir} is in use by ${holder}`, {
+    hint: `Stop that one first, or choose another folder with ${namedBy}.`,
   });
 }

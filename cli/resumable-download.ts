@@ -99,8 +99,7 @@ async function fetchAll(client: SluiceClient, download: Download, receiver: Rece
         await fetchFrom(client, download, { ...receiver, offset: size, onMoved: () => patience.moved() });
       } catch (caught) {
         if (isOfFile(caught)) throw caught;
-        progress.say("The connection was lost; trying again");
-        await patience.rest(caught);
+        await patience.rest(caught, progress);
       }
     }
   }

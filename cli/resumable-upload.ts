@@ -97,7 +97,7 @@ async function sendAll(
           progress,
         });
       } catch (caught) {
-        await restShown(patience, progress, caught);
+        await patience.rest(caught, progress);
       }
       try {
         const there = await offsetOf(client, push, id);
@@ -107,7 +107,7 @@ async function sendAll(
         // The version came to be, and the answer that said so was lost.
         const made = isUnknown(caught) ? await madeSince(client, push, newest) : null;
         if (made !== null) return made;
-        await restShown(patience, progress, caught);
+        await patience.rest(caught, progress);
       }
     }
   } finally {
@@ -116,11 +116,6 @@ async function sendAll(
 }
 
 const isUnknown = (caught: unknown) => caught instanceof CliError && caught.status === 404;
-
-async function restShown(patience: Patience, progress: TransferProgress, caught: unknown): Promise<void> {
-  progress.say("The connection was lost; trying again");
-  await patience.rest(caught);
-}
 
 interface Part {
   readonly method: "PATCH" | "POST";

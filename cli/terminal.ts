@@ -66,7 +66,7 @@ export function drawBar(progress: number, width: number): string {
 }
 
 export function formatBytes(bytes: number): string {
-  if (bytes < 1_000) return `${bytes} B`;
+  if (bytes < 1_000) return `${Math.round(bytes)} B`;
   const units = ["kB", "MB", "GB", "TB"];
   const power = Math.min(Math.floor(Math.log10(bytes) / 3), units.length);
   return `${(bytes / 1_000 ** power).toFixed(1)} ${units[power - 1]}`;

@@ -51,7 +51,7 @@ export class TransferReport {
     if (this.#isJson) process.stdout.write(`${JSON.stringify(this.#asJson(), null, 2)}\n`);
     else {
       const layout = layoutOf(process.stdout);
-      if (this.#items.length > 0) process.stdout.write(formatTable(this.#items, COLUMNS, layout));
+      if (this.#items.length > 0) process.stdout.write(formatTable(this.#items, REPORT_COLUMNS, layout));
       const more = this.#unlisted === 0 ? "" : `… and ${this.#unlisted} more\n`;
       (layout.isTerminal ? process.stdout : process.stderr).write(
         `${more}${describeSums(this.#words.done, summary)}\n`,
@@ -80,15 +80,16 @@ export class TransferReport {
   }
 }
 
-const COLUMNS: readonly Column<ItemEvent>[] = [
-  { title: "MODEL", value: (item) => item.modelId ?? item.name, whenNarrow: "cut" },
+export const REPORT_COLUMNS: readonly Column<ItemEvent>[] = [
+  { title: "MODEL", value: (item) => item.modelId ?? item.name },
   { title: "VERSION", value: (item) => item.versionNumber?.toString() },
   {
     title: "WHAT",
     value: (item) => (item.outcome === "noted" ? "noted" : "left out"),
     colour: (item) => (item.outcome === "noted" ? "yellow" : "red"),
   },
-  { title: "WHY", value: (item) => item.message, whenNarrow: "cut" },
+  // Never cut: it is what has to be acted on, and a terminal breaks the line.
+  { title: "WHY", value: (item) => item.message },
 ];
 
 /** One sentence. Pure. */

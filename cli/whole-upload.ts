@@ -20,8 +20,7 @@ export async function uploadWhole(client: SluiceClient, push: FileUpload): Promi
         const made = isFirst ? null : await madeSince(client, push, newest).catch(ifUnknown);
         return made ?? (await sendPart(client, push, { ...callOf(push), offset: 0, progress }));
       } catch (caught) {
-        progress.say("The connection was lost; trying again");
-        await patience.rest(caught);
+        await patience.rest(caught, progress);
       }
     }
   } catch (caught) {

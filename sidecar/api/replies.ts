@@ -46,8 +46,19 @@ export function sendError(caught: unknown, request: FastifyRequest, reply: Fasti
   if (error.retryAfterMs !== undefined) void reply.header("retry-after", String(Math.ceil(error.retryAfterMs / 1_000)));
   const envelope = errorEnvelope(error, request.id);
   const { complete, destroyed } = request.raw;
+  dropContentHeaders(reply, error.status);
   void reply.code(error.status);
   return complete || destroyed ? reply.send(envelope) : sendEarly(request, reply, envelope);
+}
+
+const OF_THE_CONTENT = ["accept-ranges", "content-disposition", "content-length", "content-location", "content-type"];
+const OF_THE_VERSION = ["cache-control", "etag", "repr-digest"];
+
+/** A download that fails before its first byte has its head set already: it speaks of bytes that do not come. */
+function dropContentHeaders(reply: FastifyReply, status: number): void {
+  for (const name of [...OF_THE_CONTENT, ...OF_THE_VERSION]) void reply.removeHeader(name);
+  // Only this answer tells by it how many bytes there are.
+  if (status !== 416) void reply.removeHeader("content-range");
 }
 
 const LINGER_MS = 2_000;

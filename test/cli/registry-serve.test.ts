@@ -126,6 +126,8 @@ t.test("what is wrong is said before anything starts", async (t) => {
     [["--directory_endpoint", "http://x"], 2, /must be grpc:\/\/<host>:<port>/],
     [["--log_file", join(folder, "file", "r.log"), "--port", "0"], 1, /registry\.log_file cannot be written to/],
     [["--host", "192.0.2.1"], 1, /cannot listen on 192\.0\.2\.1:\d+[\s\S]*registry\.host/],
+    [["--archive_dir", join(folder, "file")], 1, /the archive's folder .*: it is a file[\s\S]*--archive_dir/],
+    [["--data-dir", folder, "--archive_dir", join(folder, "file", "x")], 1, /the archive's folder .*: ENOTDIR/],
     [["extra"], 2, /too many arguments/],
   ];
   for (const [args, code, told] of cases) {

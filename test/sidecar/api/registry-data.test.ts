@@ -71,13 +71,34 @@ t.test("a version without bytes has a hash and an end", async (t) => {
   t.equal((await get({ range: "bytes=0-" })).status, 416);
 });
 
-t.test("a damaged version never comes whole, and a part of it not at all", async (t) => {
-  const bytes = someBytes(600_000);
-  const { call, archiveDir } = await withVersion(t, bytes);
+/** The first byte of the only version there is another one now. */
+function damage(archiveDir: string, bytes: Buffer): void {
   const folder = readdirSync(archiveDir).find((name) => name.endsWith("-m"))!;
   const file = join(archiveDir, folder, readdirSync(join(archiveDir, folder))[0]!);
   chmodSync(file, 0o600);
   writeFileSync(file, Buffer.concat([Buffer.from("?"), bytes.subarray(1)]));
+}
+
+t.test(
+  "a damaged version that is told before its first byte is told in words, under no head of its bytes",
+  async (t) => {
+    const bytes = someBytes(5);
+    const { call, archiveDir } = await withVersion(t, bytes);
+    damage(archiveDir, bytes);
+    const { status, headers, body } = await call("GET", DATA);
+    t.equal(status, 500);
+    t.match(headers["content-type"], /^application\/json/);
+    for (const name of ["etag", "repr-digest", "content-disposition", "content-location", "accept-ranges"]) {
+      t.notOk(name in headers, name);
+    }
+    t.match(await body.json(), { error: { code: "VERSION_DAMAGED" } });
+  },
+);
+
+t.test("a damaged version never comes whole, and a part of it not at all", async (t) => {
+  const bytes = someBytes(600_000);
+  const { call, archiveDir } = await withVersion(t, bytes);
+  damage(archiveDir, bytes);
   const { status, body } = await call("GET", DATA);
   const cut = await bytesOf(body).then(
     () => null,
