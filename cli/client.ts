@@ -3,10 +3,11 @@ import type { Readable } from "node:stream";
 import { socketPathOf } from "../config/load.js";
 import type { ErrorEnvelope } from "../core/contract/errors.js";
 import { createHttpClient, type HttpAnswer, type HttpCall, type HttpClient } from "../core/runtime/http.js";
-import { isAlive, readLock } from "./data-lock.js";
+import { readLock } from "./data-lock.js";
 import { CliError, EXIT } from "./exit.js";
 import { type GlobalFlags, loadConfiguration } from "./global-flags.js";
 import { urlOf } from "./listening.js";
+import { isAlive } from "./lock-owner.js";
 
 export interface ClientFlags extends GlobalFlags {
   /** Overrides `SLUICE_URL` and the configuration. */

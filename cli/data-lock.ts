@@ -1,14 +1,5 @@
 /** Holds a data folder for one `sluice serve`: a lock file that names its owner. Locks of owners that are gone are taken over. */
-import {
-  accessSync,
-  constants,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, constants, linkSync, mkdirSync, renameSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { socketPathOf } from "../config/load.js";
@@ -16,14 +7,8 @@ import type { RegistryFiles } from "../config/registry-files.js";
 import type { Config } from "../config/schema.js";
 import { sleep } from "../core/runtime/clock.js";
 import { CliError, EXIT } from "./exit.js";
-
-export interface LockOwner {
-  readonly pid: number;
-  /** The kernel's start time of that process, so that a reused pid is not taken for it; null where it cannot be read. */
-  readonly startTime: string | null;
-  /** Where it serves, once it does. */
-  readonly url: string | null;
-}
+import { beats, LockBeat } from "./lock-beat.js";
+import { isAlive, isSameOwner, type LockOwner, ownOwner, parseOwner } from "./lock-owner.js";
 
 /** What a folder is to the person who named it, and where another one is named. */
 interface Purpose {
@@ -39,10 +24,12 @@ const ORPHAN_ENDS_WITHIN_MS = 4_000;
 export class DataLock {
   readonly #path: string;
   #owner: LockOwner;
+  readonly #beat: LockBeat;
 
   private constructor(path: string, owner: LockOwner) {
     this.#path = path;
     this.#owner = owner;
+    this.#beat = new LockBeat(path);
   }
 
   /**
@@ -54,15 +41,19 @@ export class DataLock {
   static async take(dataDir: string, socketPath: string, purpose = DATA): Promise<DataLock> {
     makeFolder(dataDir, purpose);
     const path = lockPath(dataDir);
-    const owner: LockOwner = { pid: process.pid, startTime: startTimeOf(process.pid), url: null };
+    const owner = ownOwner();
     const lock = new DataLock(path, owner);
     let wasStale = false;
     while (!lock.#create()) {
       wasStale = true;
       const other = readLock(dataDir);
-      if (other !== null && isAlive(other)) throw heldBy(dataDir, purpose, `process ${other.pid}`);
+      if (other === null) refuseForeign(path);
+      else if (other.place !== null && other.place !== owner.place) {
+        if (await beats(path)) throw heldBy(dataDir, purpose, "another container or machine");
+      } else if (isAlive(other)) throw heldBy(dataDir, purpose, `process ${other.pid}`);
       lock.#removeStale(other);
     }
+    lock.#beat.start();
     const patientUntilMs = Date.now() + (wasStale ? ORPHAN_ENDS_WITHIN_MS : 0);
     while (await answers(socketPath)) {
       if (Date.now() >= patientUntilMs) {
@@ -82,8 +73,9 @@ export class DataLock {
   }
 
   release(): void {
+    this.#beat.stop();
     try {
-      if (parseOwner(this.#path)?.pid === process.pid) unlinkSync(this.#path);
+      if (isSameOwner(parseOwner(this.#path), this.#owner)) unlinkSync(this.#path);
     } catch {
       // The folder is gone; nothing is held.
     }
@@ -109,7 +101,7 @@ export class DataLock {
     try {
       renameSync(this.#path, aside);
       const moved = parseOwner(aside);
-      if (moved !== null && moved.pid !== expected?.pid) linkSync(aside, this.#path);
+      if (moved !== null && !isSameOwner(moved, expected)) linkSync(aside, this.#path);
       unlinkSync(aside);
     } catch (caught) {
       const { code } = caught as NodeJS.ErrnoException;
@@ -174,40 +166,17 @@ export function readLock(dataDir: string): LockOwner | null {
   return parseOwner(lockPath(dataDir));
 }
 
-/** True while the process that wrote the lock lives. */
-export function isAlive(owner: LockOwner): boolean {
-  try {
-    process.kill(owner.pid, 0);
-  } catch (caught) {
-    if ((caught as NodeJS.ErrnoException).code !== "EPERM") return false;
-  }
-  const startTime = startTimeOf(owner.pid);
-  return startTime === null || owner.startTime === null || startTime === owner.startTime;
-}
-
 function lockPath(dataDir: string): string {
   return join(dataDir, "serve.lock");
 }
 
-function parseOwner(path: string): LockOwner | null {
-  try {
-    const owner = JSON.parse(readFileSync(path, "utf8")) as Partial<LockOwner>;
-    if (typeof owner.pid !== "number") return null;
-    return { pid: owner.pid, startTime: owner.startTime ?? null, url: owner.url ?? null };
-  } catch {
-    return null;
-  }
-}
-
-/** Field 22 of /proc/<pid>/stat; the command name before it may hold blanks and brackets. A zombie counts as gone. */
-function startTimeOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? "gone" : (fields[19] ?? null);
-  } catch {
-    return null;
-  }
+/** What a power cut left of a lock is empty; anything else is somebody's own file. @throws CliError */
+function refuseForeign(path: string): void {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  if (parseOwner(path) !== null) return;
+  throw new CliError(EXIT.failed, `${path} is no lock of Sluice's, and its name is needed for one`, {
+    hint: "Move that file away, or choose another folder.",
+  });
 }
 
 /** True while somebody listens on the sidecar's socket. */

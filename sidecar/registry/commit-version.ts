@@ -47,6 +47,7 @@ export function commitArchived(
     const insert = givenNumber === undefined ? store.insertVersion : store.importVersion;
     await insertKept(parts, { place, version: { ...info, instance, uploadId }, insert });
     failpoint("registry.version.after_commit");
+    await settleKept(parts, place);
     transients.setNewest(instance, newest);
     changes.tell({ type: "version-created", info });
     return info;
@@ -133,6 +134,15 @@ async function insertKept(parts: RegistryParts, { place, version, insert }: Kept
   }
   await removeLeft(parts, place);
   throw modelUnknown(version.modelId);
+}
+
+/** One that could not be told from a leftover yet is told by the next who reads it. */
+async function settleKept({ archive, log }: RegistryParts, place: ArchivePlace): Promise<void> {
+  try {
+    await archive.settle(place);
+  } catch (err) {
+    log.warn({ event: "version_not_settled", err }, "the file of a new version could not be marked as one yet");
+  }
 }
 
 async function removeLeft({ archive, log }: RegistryParts, place: ArchivePlace): Promise<void> {

@@ -1,6 +1,7 @@
 /** What a start does about files in the archive that no row names: a crash's leftovers go, what is somebody else's is left alone. */
 import type { Logger } from "../../core/runtime/logger.js";
 import { surveyArchive } from "./archive/archive-survey.js";
+import { MAX_VERSION_NUMBER } from "./cogment/cogment-names.js";
 import { folderOf, instanceOf, numberOf } from "./places.js";
 import type { RegistryParts } from "./registry-parts.js";
 import type { RegistryStore } from "./store/registry-store.js";
@@ -45,10 +46,24 @@ function isModels(store: RegistryStore, folder: string): boolean {
 /** What is left over is harmless: a start does not fail for it. */
 export async function sweepArchive({ store, archive, log }: RegistryParts): Promise<void> {
   try {
+    const unknown = new Map<number, number>();
     const swept = await archive.sweep({
       isPlace: ({ folder, file }) => !isModels(store, folder) || store.hasVersion(instanceOf(folder)!, numberOf(file)),
       isIncoming: (id) => store.hasIncoming(id),
+      onUnknown: ({ folder, file }) => {
+        const instance = instanceOf(folder)!;
+        const number = numberOf(file);
+        // Above it no version of ours can come to lie.
+        if (number < MAX_VERSION_NUMBER) unknown.set(instance, Math.max(number, unknown.get(instance) ?? 0));
+      },
     });
+    for (const [instance, number] of unknown) await store.skipNumbers(instance, number);
+    if (unknown.size > 0) {
+      log.warn(
+        { event: "versions_unknown", models: unknown.size },
+        "the archive holds versions that the database does not know; was it restored from a backup? They are left alone, and so are their numbers",
+      );
+    }
     if (swept > 0) log.info({ event: "versions_swept", count: swept }, "removed files that a crash had left");
   } catch (err) {
     log.warn({ event: "sweep_failed", err }, "files that a crash left in the archive could not be removed yet");

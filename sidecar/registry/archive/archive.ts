@@ -28,7 +28,11 @@ export interface Incoming {
   sync(): Promise<void>;
   /** Nothing more comes; all is on the disk. */
   seal(): Promise<Seal>;
-  /** Moves it, once sealed, to its place, read-only; durable when it resolves. An older file there that no row names is replaced. */
+  /**
+   * Moves it, once sealed, to its place, read-only; durable when it resolves. It is a leftover until {@link Archive.settle}: a sweep removes
+   * it, and another may replace it.
+   * @throws STORE_FAILED where a file that is none lies there
+   */
   keep(place: ArchivePlace): Promise<void>;
   /** Ends the writing and leaves the file for {@link Archive.resume}. */
   suspend(): Promise<void>;
@@ -42,6 +46,14 @@ export interface OpenFile {
 }
 
 export type FileProblem = "missing" | "short" | "long" | "damaged" | "unreadable";
+
+export interface SweepNames {
+  /** Whatever lies in a folder that is no model's must be claimed as a place: it is somebody else's. */
+  isPlace(place: ArchivePlace): boolean;
+  isIncoming(id: string): boolean;
+  /** Told of a version that nothing names and that is no leftover either: it stays. */
+  onUnknown(place: ArchivePlace): void;
+}
 
 export interface Archive {
   receive(): Promise<Incoming>;
@@ -59,15 +71,16 @@ export interface Archive {
   ): Promise<OpenFile>;
   /** Reads all of it. Null: as it must be. @param fresh false: a check up to ten minutes old will do */
   verify(place: ArchivePlace, seal: Seal, options: { readonly fresh: boolean }): Promise<FileProblem | null>;
+  /** A row names it from now on. */
+  settle(place: ArchivePlace): Promise<void>;
   remove(place: ArchivePlace): Promise<void>;
   /** With all versions in it; it stays where it holds anything else, which is not ours. */
   removeFolder(folder: string): Promise<void>;
   /**
    * Removes what a crash left: versions and incoming files that nothing names. Whatever is not called as ours are is left alone.
-   * @param names whatever lies in a folder that is no model's must be claimed as a place: it is somebody else's
    * @returns how many
    */
-  sweep(names: { isPlace(place: ArchivePlace): boolean; isIncoming(id: string): boolean }): Promise<number>;
+  sweep(names: SweepNames): Promise<number>;
   /** For programs that read it themselves. */
   pathOf(place: ArchivePlace): string;
   close(): Promise<void>;

@@ -1,11 +1,11 @@
 /**
- * The archive as files. A version arrives as `incoming/<uuid>` and gets its place by a rename once it is whole and on the disk; a crash in
+ * The archive as files. A version arrives as `incoming/<uuid>.sluice` and gets its place by a rename once it is whole and on the disk; a crash in
  * between leaves a file that no row names, and the sweep at start removes it. Files are opened and closed here; their bytes pass through
  * threads.
  */
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, unlink } from "node:fs/promises";
+import { chmod, type FileHandle, mkdir, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { SluiceError } from "../../../core/contract/errors.js";
@@ -15,8 +15,15 @@ import { fileCall, syncFolder } from "../../tasks/new-file.js";
 import { VerifiedFiles } from "../../tasks/verified-files.js";
 import type { ByteRange } from "../registry.js";
 import { IncomingBytes } from "../transient/incoming-bytes.js";
-import type { Archive, ArchivePlace, FileProblem, Incoming, OpenFile, Seal } from "./archive.js";
-import { INCOMING_FOLDER, removeVersions, sweepArchive } from "./archive-sweep.js";
+import type { Archive, ArchivePlace, FileProblem, Incoming, OpenFile, Seal, SweepNames } from "./archive.js";
+import {
+  INCOMING_FOLDER,
+  incomingName,
+  isPending,
+  removeVersions,
+  SETTLED_MODE,
+  sweepArchive,
+} from "./archive-sweep.js";
 import { asArchiveFault, damagedVersion, onDisk, unlessMissing } from "./byte-faults.js";
 import { ByteThreads } from "./byte-threads.js";
 import { FileStream } from "./file-stream.js";
@@ -98,7 +105,7 @@ export class FileArchive implements Archive {
     }
     const handle = await this.#openFile(place);
     try {
-      const { size } = await fileCall(() => handle.stat());
+      const size = await sizeOfVersion(handle);
       if (size !== seal.bytes) throw damagedVersion(size < seal.bytes ? "is shorter than it must be" : "is too long");
       if (range !== undefined && (await this.#verified.hashOf(handle, { fresh: false })) !== seal.hash) {
         throw damagedVersion("does not match its hash");
@@ -114,7 +121,7 @@ export class FileArchive implements Archive {
     let handle: FileHandle | undefined;
     try {
       handle = await this.#openFile(place);
-      const { size } = await fileCall(() => handle!.stat());
+      const size = await sizeOfVersion(handle);
       if (size !== seal.bytes) return size < seal.bytes ? "short" : "long";
       return (await this.#verified.hashOf(handle, { fresh })) === seal.hash ? null : "damaged";
     } catch (caught) {
@@ -124,6 +131,10 @@ export class FileArchive implements Archive {
     } finally {
       await handle?.close();
     }
+  }
+
+  async settle(place: ArchivePlace): Promise<void> {
+    await onDisk(fileCall(() => chmod(this.pathOf(place), SETTLED_MODE)));
   }
 
   async remove(place: ArchivePlace): Promise<void> {
@@ -139,7 +150,7 @@ export class FileArchive implements Archive {
     await onDisk(removeVersions(path));
   }
 
-  async sweep(names: { isPlace(place: ArchivePlace): boolean; isIncoming(id: string): boolean }): Promise<number> {
+  async sweep(names: SweepNames): Promise<number> {
     return onDisk(sweepArchive(this.#root, names));
   }
 
@@ -217,8 +228,15 @@ export class FileArchive implements Archive {
   }
 
   #incomingPath(id: string): string {
-    return join(this.#root, INCOMING_FOLDER, checkedName(id));
+    return join(this.#root, INCOMING_FOLDER, incomingName(checkedName(id)));
   }
+}
+
+/** In bytes. One that a crash left looking like a leftover is made to look like the version it is. */
+async function sizeOfVersion(handle: FileHandle): Promise<number> {
+  const stats = await fileCall(() => handle.stat());
+  if (isPending(stats)) await fileCall(() => handle.chmod(SETTLED_MODE)).catch(() => {});
+  return stats.size;
 }
 
 /** Names are made by whoever knows the models; none of them may ever lead out of the archive. */

@@ -1,12 +1,13 @@
 /** A file on its way into the archive: written in a thread, sealed, and renamed to its place, each step on the disk before the next. */
 import type { FileHandle } from "node:fs/promises";
-import { chmod, mkdir, rename, unlink } from "node:fs/promises";
+import { chmod, lstat, mkdir, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { SluiceError } from "../../../core/contract/errors.js";
 import { failpoint } from "../../../core/runtime/failpoints.js";
 import { fileCall, syncFolder } from "../../tasks/new-file.js";
 import type { IncomingBytes } from "../transient/incoming-bytes.js";
 import type { ArchivePlace, Incoming, Seal } from "./archive.js";
+import { isPending, PENDING_MODE } from "./archive-sweep.js";
 import { onDisk, unlessMissing } from "./byte-faults.js";
 
 export interface IncomingFileParts {
@@ -52,7 +53,7 @@ export class IncomingFile implements Incoming {
   async seal(): Promise<Seal> {
     this.#isSealed = true;
     // With the bytes' own sync, so that it needs none of its own.
-    await onDisk(fileCall(() => this.#parts.handle.chmod(0o444)));
+    await onDisk(fileCall(() => this.#parts.handle.chmod(PENDING_MODE)));
     const hash = await this.#parts.bytes.sync(true);
     await this.#close();
     return { hash: hash!, bytes: this.#receivedBytes };
@@ -62,6 +63,7 @@ export class IncomingFile implements Incoming {
     const { root, path } = this.#parts;
     const target = join(root, folder);
     await onDisk(this.#makeFolder(target));
+    await refuseTaken(join(target, file));
     failpoint("archive.before_rename");
     await onDisk(fileCall(() => rename(path, join(target, file))));
     failpoint("archive.after_rename");
@@ -96,6 +98,15 @@ export class IncomingFile implements Incoming {
     })();
     return this.#closing;
   }
+}
+
+/** Nothing replaces a version, whatever a database says. */
+async function refuseTaken(path: string): Promise<void> {
+  const there = await onDisk(fileCall(() => lstat(path)).catch(unlessMissing));
+  if (there === undefined || isPending(there)) return;
+  throw new SluiceError("STORE_FAILED", "a version that the database does not know lies where a new one must go", {
+    hint: "Restart the registry: it leaves such versions alone and counts on from above them.",
+  });
 }
 
 /** A sealed file is read-only; whoever goes on with it must write. */

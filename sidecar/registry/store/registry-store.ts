@@ -109,6 +109,8 @@ export interface RegistryWrites {
   removeUpload(id: string): Promise<void>;
   /** The files are gone. */
   forgetRemoval(id: number): Promise<void>;
+  /** A model's versions made from now on have a number above this one. */
+  skipNumbers(instance: number, upTo: number): Promise<void>;
   /** Models made from now on have an instance above this one. */
   skipInstances(upTo: number): Promise<void>;
 }

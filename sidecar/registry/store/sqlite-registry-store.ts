@@ -28,6 +28,7 @@ export function createSqliteRegistryStore(database: Database, writer: Writer): R
     moveUpload: (id, offsetBytes, expiresAtMs) => writer.call("moveUpload", [id, offsetBytes, expiresAtMs]),
     removeUpload: (id) => writer.call("removeUpload", [id]),
     forgetRemoval: (id) => writer.call("forgetRemoval", [id]),
+    skipNumbers: (instance, upTo) => writer.call("skipNumbers", [instance, upTo]),
     skipInstances: (upTo) => writer.call("skipInstances", [upTo]),
     // The last one to close moves all of the log into the file, which a connection that only reads cannot do.
     async close() {

@@ -40,12 +40,16 @@ function prepareModels(db: Database): Record<string, Write> {
   const put = db.prepare(
     "INSERT INTO models (model_id, user_data) VALUES (?, ?) ON CONFLICT (model_id) DO UPDATE SET user_data = excluded.user_data",
   );
+  const skipNumbers = db.prepare("UPDATE models SET next_number = max(next_number, ?) WHERE instance = ?");
   const skipKnown = db.prepare("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'models'");
   const skipFirst = db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('models', ?)");
   return {
     putModel(modelId: string, userData: string): void {
       put.run(modelId, userData);
       failpoint("registry.model.before_commit");
+    },
+    skipNumbers(instance: number, upTo: number): void {
+      skipNumbers.run(upTo + 1, instance);
     },
     skipInstances(upTo: number): void {
       if (skipKnown.run(upTo).changes === 0) skipFirst.run(upTo);

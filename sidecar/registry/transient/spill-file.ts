@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import { fileCall } from "../../tasks/new-file.js";
 import type { VerifiedFiles } from "../../tasks/verified-files.js";
 import type { Seal } from "../archive/archive.js";
+import { incomingName } from "../archive/archive-sweep.js";
 import { damagedVersion, onDisk } from "../archive/byte-faults.js";
 import type { ByteThreads } from "../archive/byte-threads.js";
 import { FileStream } from "../archive/file-stream.js";
@@ -29,7 +30,7 @@ export class SpillFile {
 
   /** @param folder where a start sweeps what a crash left between the file's making and the loss of its name */
   static async create(folder: string): Promise<SpillFile> {
-    const path = join(folder, randomUUID());
+    const path = join(folder, incomingName(randomUUID()));
     const handle = await onDisk(fileCall(() => open(path, "wx+", 0o600)));
     try {
       await onDisk(fileCall(() => unlink(path)));

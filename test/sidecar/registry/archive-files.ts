@@ -26,6 +26,8 @@ export async function store(archive: Archive, bytes: Buffer, place = PLACE): Pro
   const incoming = await archive.receive();
   await writeAll(incoming, bytes, 1_000_000);
   const seal = await incoming.seal();
+  // Nothing replaces what was read there.
+  await archive.remove(place);
   await incoming.keep(place);
   return seal;
 }

@@ -28,6 +28,7 @@ async function store(archive: Archive, place: ArchivePlace, bytes: number): Prom
     await incoming.write(Buffer.allocUnsafeSlow(Math.min(left, CHUNK_BYTES)).fill(left % 251));
   }
   const seal = await incoming.seal();
+  await archive.remove(place);
   await incoming.keep(place);
   return seal;
 }

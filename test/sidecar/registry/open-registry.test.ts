@@ -1,5 +1,5 @@
 /** Starts: over what a crash left, beside somebody else's archive, without a database. */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { makeFolder } from "../../helpers/folder.js";
@@ -17,8 +17,10 @@ t.test("leftovers of a crash go, and nothing else does", async (t) => {
   await first.close();
   const { archiveDir, dataDir } = first;
   put(archiveDir, "1-foo", "v000002.data");
-  put(archiveDir, "incoming", "0f0e0d0c-0000-4000-8000-000000000000");
+  chmodSync(join(archiveDir, "1-foo", "v000002.data"), 0o400);
+  put(archiveDir, "incoming", "0f0e0d0c-0000-4000-8000-000000000000.sluice");
   const kept = ["1-foo/v000001.data", "1-foo/notes.txt", "lost+found/x", "readme.txt", "9-bar/9-bar-v000001.data"];
+  kept.push("incoming/0f0e0d0c-0000-4000-8000-000000000000");
   for (const file of kept.slice(1)) put(archiveDir, file);
   // Versions of a model that this database does not know.
   put(archiveDir, "7-bar", "v000003.data");
@@ -50,6 +52,56 @@ t.test("an archive in Cogment's layout is left alone, whatever its models are ca
   await openRig(t, { dataDir });
   t.same(filesIn(archiveDir), files.sort());
 });
+
+t.test(
+  "a database restored from an older backup costs no version that came since, and no number comes twice",
+  async (t) => {
+    const first = await openRig(t);
+    const { dataDir, archiveDir } = first;
+    await putModel(first.registry, "foo");
+    await push(first.registry, "foo", "1");
+    await first.close();
+    const file = join(dataDir, "registry.db");
+    cpSync(file, join(dataDir, "backup.db"));
+    const second = await openRig(t, { dataDir });
+    for (const data of ["2", "3"]) await push(second.registry, "foo", data);
+    await second.close();
+    for (const end of ["-wal", "-shm"]) rmSync(file + end, { force: true });
+    cpSync(join(dataDir, "backup.db"), file);
+    const { registry } = await openRig(t, { dataDir });
+    t.same(filesIn(archiveDir), ["1-foo/v000001.data", "1-foo/v000002.data", "1-foo/v000003.data"]);
+    t.equal((await push(registry, "foo", "4")).versionNumber, 4);
+    t.equal(await pull(registry, "foo", 4), "4");
+  },
+);
+
+t.test("nothing replaces a file that is a version by its looks", async (t) => {
+  const { registry, archiveDir } = await openRig(t);
+  await putModel(registry, "foo");
+  await push(registry, "foo", "1");
+  const stranger = join(archiveDir, "1-foo/v000002.data");
+  writeFileSync(stranger, "of another database");
+  await t.rejects(push(registry, "foo", "2"), { code: "STORE_FAILED" });
+  t.equal(statSync(stranger).size, 19);
+  rmSync(stranger);
+  t.equal((await push(registry, "foo", "2")).versionNumber, 2);
+});
+
+t.test(
+  "a version whose file a crash left looking like a leftover is one, and reading it mends its looks",
+  async (t) => {
+    const first = await openRig(t);
+    const { dataDir, archiveDir } = first;
+    await putModel(first.registry, "foo");
+    await push(first.registry, "foo", "1");
+    await first.close();
+    const file = join(archiveDir, "1-foo/v000001.data");
+    chmodSync(file, 0o400);
+    const { registry } = await openRig(t, { dataDir });
+    t.equal(await pull(registry, "foo", 1), "1");
+    t.equal(statSync(file).mode & 0o777, 0o444);
+  },
+);
 
 t.test("a database that is gone stops the start while versions lie there, and nothing is touched", async (t) => {
   const first = await openRig(t);

@@ -9,7 +9,7 @@ import { STEPS } from "./steps.js";
 const [dataDir, failpoints] = process.argv.slice(2);
 // A leftover, so that there is something to sweep.
 mkdirSync(join(dataDir!, "archive", "incoming"), { recursive: true });
-writeFileSync(join(dataDir!, "archive", "incoming", "0f0e0d0c-0000-4000-8000-000000000000"), "left");
+writeFileSync(join(dataDir!, "archive", "incoming", "0f0e0d0c-0000-4000-8000-000000000000.sluice"), "left");
 armFailpoints(failpoints!);
 const rig = await startRig(dataDir!);
 const ids = new Map<string, string>();

@@ -28,7 +28,9 @@ t.test("what was written comes back, in pieces of the size asked for, however it
     t.equal(incoming.receivedBytes, bytes.byteLength);
     const seal = await incoming.seal();
     t.same(seal, { hash: hashOf(bytes), bytes: bytes.byteLength });
+    await archive.remove(PLACE);
     await incoming.keep(PLACE);
+    await archive.settle(PLACE);
     const { stream } = await archive.open(PLACE, seal, { chunkBytes: 1_000_000 });
     const pieces = await piecesOf(stream);
     t.same(
@@ -175,11 +177,19 @@ t.test("a sweep takes what bears a name of ours and nothing names, and nothing e
   const swept = await archive.sweep({
     isPlace: ({ folder, file }) => folder === "1-foo" && file === "v000001.data",
     isIncoming: (id) => id === known.id,
+    onUnknown: (place) => t.fail(`${place.folder}/${place.file} is a leftover`),
   });
   t.equal(swept, 4, "a version, a version and its folder, an upload");
   t.same(
     names(archive.dir),
-    ["1-foo", "1-foo/foo.yaml", "1-foo/v000001.data", "incoming", `incoming/${known.id}`, "incoming/notes.txt"].sort(),
+    [
+      "1-foo",
+      "1-foo/foo.yaml",
+      "1-foo/v000001.data",
+      "incoming",
+      `incoming/${known.id}.sluice`,
+      "incoming/notes.txt",
+    ].sort(),
   );
 });
 
@@ -280,5 +290,5 @@ t.test("a closed archive has ended its streams, kept what was on its way, and ta
   t.equal((await fault).code, "SHUTTING_DOWN");
   await t.rejects(incoming.write(bytesOf(100)), { code: "STORE_FAILED" });
   await t.rejects(archive.receive(), { code: "SHUTTING_DOWN" });
-  t.same(names(join(dir, "incoming")), [incoming.id]);
+  t.same(names(join(dir, "incoming")), [`${incoming.id}.sluice`]);
 });
