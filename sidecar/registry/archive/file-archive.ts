@@ -14,7 +14,6 @@ import type { Logger } from "../../../core/runtime/logger.js";
 import { fileCall, syncFolder } from "../../tasks/new-file.js";
 import { VerifiedFiles } from "../../tasks/verified-files.js";
 import type { ByteRange } from "../registry.js";
-import { IncomingBytes } from "../transient/incoming-bytes.js";
 import type { Archive, ArchivePlace, FileProblem, Incoming, OpenFile, Seal } from "./archive.js";
 import { INCOMING_FOLDER, removeVersions, sweepArchive } from "./archive-sweep.js";
 import { asArchiveFault, damagedVersion, onDisk, unlessMissing } from "./byte-faults.js";
@@ -22,6 +21,7 @@ import { ByteThreads } from "./byte-threads.js";
 import { FileStream } from "./file-stream.js";
 import { Flight } from "./flight.js";
 import { hashFile } from "./hash-file.js";
+import { IncomingBytes } from "./incoming-bytes.js";
 import { IncomingFile, makeWritable } from "./incoming-file.js";
 import { Slots } from "./slots.js";
 
