@@ -13,7 +13,7 @@ import { PieceSources } from "./piece-sources.js";
 import type { VersionHeader } from "./registry.js";
 import { type RegistryParts, settled } from "./registry-parts.js";
 import type { StoredUpload } from "./store/registry-store.js";
-import { checkHeader, modelUnknown, wrongHash, wrongSize } from "./version-rules.js";
+import { checkHash, checkHeader, modelUnknown, wrongSize } from "./version-rules.js";
 
 /** Begun and not ended; each may hold a version's worth of disk. */
 const MAX_BEGUN = 1_000;
@@ -215,7 +215,7 @@ export class ResumableUploads implements Uploads {
 
   async #complete({ id, instance, header }: StoredUpload, incoming: Incoming): Promise<VersionInfo> {
     const seal = await incoming.seal();
-    if (header.dataHash !== null && header.dataHash !== seal.hash) throw wrongHash(header.dataHash, seal.hash);
+    checkHash(header, seal.hash);
     return commitArchived(this.#parts, { instance, header, seal, uploadId: id }, incoming);
   }
 

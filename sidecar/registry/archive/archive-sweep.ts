@@ -4,29 +4,23 @@ import { opendir, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { failpoint } from "../../../core/runtime/failpoints.js";
 import { fileCall } from "../../tasks/new-file.js";
-import type { ArchivePlace } from "./archive.js";
+import { instanceOf, numberOf } from "../places.js";
+import type { NamedFiles } from "./archive.js";
 import { unlessMissing } from "./byte-faults.js";
 
 export const INCOMING_FOLDER = "incoming";
 const INCOMING_FILE = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
-const VERSION_FOLDER = /^\d+-[A-Za-z0-9._-]*$/;
-const VERSION_FILE = /^v\d{6,}\.data$/;
-
-interface Names {
-  isPlace(place: ArchivePlace): boolean;
-  isIncoming(id: string): boolean;
-}
 
 /** @returns how many files and folders went */
-export async function sweepArchive(root: string, names: Names): Promise<number> {
+export async function sweepArchive(root: string, names: NamedFiles): Promise<number> {
   let removed = 0;
   for await (const entry of await fileCall(() => opendir(root))) {
     if (!entry.isDirectory()) continue;
     const { name: folder } = entry;
     if (folder === INCOMING_FOLDER) {
       removed += await sweepFolder(join(root, folder), (name) => INCOMING_FILE.test(name) && !names.isIncoming(name));
-    } else if (VERSION_FOLDER.test(folder)) {
-      const isLeft = (file: string) => VERSION_FILE.test(file) && !names.isPlace({ folder, file });
+    } else if (instanceOf(folder) !== null) {
+      const isLeft = (file: string) => numberOf(file) > 0 && !names.isPlace({ folder, file });
       const left = await sweepFolder(join(root, folder), isLeft);
       // An empty one that we took nothing from may be somebody else's.
       removed += left + (left === 0 ? 0 : await removeEmpty(join(root, folder)));
@@ -39,7 +33,7 @@ export async function sweepArchive(root: string, names: Names): Promise<number> 
 export async function removeVersions(path: string): Promise<void> {
   try {
     for await (const { name } of (await fileCall(() => opendir(path))) as AsyncIterable<Dirent>) {
-      if (VERSION_FILE.test(name)) await fileCall(() => unlink(join(path, name))).catch(unlessMissing);
+      if (numberOf(name) > 0) await fileCall(() => unlink(join(path, name))).catch(unlessMissing);
     }
     await removeEmpty(path);
   } catch (caught) {

@@ -3,7 +3,7 @@
  * and no numbers. The work on bytes (reading, writing, hashing) is done off the main thread.
  */
 import type { Readable } from "node:stream";
-import type { ByteRange } from "../registry.js";
+import type { DataOptions } from "../registry.js";
 
 /** Where a version's bytes lie: relative to the archive, made of safe names by whoever names it. */
 export interface ArchivePlace {
@@ -43,6 +43,13 @@ export interface OpenFile {
 
 export type FileProblem = "missing" | "short" | "long" | "damaged" | "unreadable";
 
+/** What must stay in the archive. */
+export interface NamedFiles {
+  /** Whatever lies in a folder that is no model's must be claimed too: it is somebody else's. */
+  isPlace(place: ArchivePlace): boolean;
+  isIncoming(id: string): boolean;
+}
+
 export interface Archive {
   receive(): Promise<Incoming>;
   /**
@@ -52,11 +59,7 @@ export interface Archive {
    */
   resume(id: string, heldBytes?: number): Promise<Incoming | null>;
   /** @throws REGISTRY_VERSION_UNKNOWN where it is gone, VERSION_DAMAGED where its size differs or a part's check fails */
-  open(
-    place: ArchivePlace,
-    seal: Seal,
-    options: { readonly range?: ByteRange; readonly chunkBytes: number },
-  ): Promise<OpenFile>;
+  open(place: ArchivePlace, seal: Seal, options: DataOptions): Promise<OpenFile>;
   /** Reads all of it. Null: as it must be. @param fresh false: a check up to ten minutes old will do */
   verify(place: ArchivePlace, seal: Seal, options: { readonly fresh: boolean }): Promise<FileProblem | null>;
   remove(place: ArchivePlace): Promise<void>;
@@ -64,10 +67,9 @@ export interface Archive {
   removeFolder(folder: string): Promise<void>;
   /**
    * Removes what a crash left: versions and incoming files that nothing names. Whatever is not called as ours are is left alone.
-   * @param names whatever lies in a folder that is no model's must be claimed as a place: it is somebody else's
    * @returns how many
    */
-  sweep(names: { isPlace(place: ArchivePlace): boolean; isIncoming(id: string): boolean }): Promise<number>;
+  sweep(names: NamedFiles): Promise<number>;
   /** For programs that read it themselves. */
   pathOf(place: ArchivePlace): string;
   close(): Promise<void>;
