@@ -2,6 +2,7 @@
 import type { ModelObject, ModelPage, VersionObject, VersionPage } from "../core/contract/registry-api.js";
 import { openClient, type SluiceClient, withClient } from "./client.js";
 import type { ListRegistryFlags } from "./registry-commands.js";
+import { modelPath } from "./registry-paths.js";
 import { ignoreClosedPipe } from "./result.js";
 import { type Column, formatTable, layoutOf } from "./table.js";
 import { formatBytes, formatSeconds } from "./terminal.js";
@@ -37,7 +38,7 @@ async function* modelsOf(client: SluiceClient, limit: number): AsyncGenerator<re
  * the other, each as wide as what is still wanted, and wider where there was little.
  */
 async function* versionsOf(client: SluiceClient, modelId: string, limit: number) {
-  const path = `/registry/models/${encodeURIComponent(modelId)}`;
+  const path = modelPath(modelId);
   const { latest_version: latest } = await client.json<ModelObject>({ path });
   let left = limit;
   let width = Math.min(PAGE, left);

@@ -3,6 +3,7 @@ import type { AliasHistory, AliasList, AliasObject } from "../core/contract/regi
 import { openClient, type SluiceClient, withClient } from "./client.js";
 import { CliError, EXIT } from "./exit.js";
 import type { AliasChange, AliasFlags } from "./registry-commands.js";
+import { aliasPath, modelPath } from "./registry-paths.js";
 import { type Column, formatTable, layoutOf } from "./table.js";
 import { plain } from "./terminal.js";
 
@@ -18,9 +19,11 @@ export async function changeAlias(change: AliasChange, flags: AliasFlags): Promi
 }
 
 async function act(client: SluiceClient, { modelId, alias, version }: AliasChange, flags: AliasFlags): Promise<void> {
-  const all = `/registry/models/${encodeURIComponent(modelId)}/aliases`;
-  if (alias === undefined) return list((await client.json<AliasList>({ path: all })).aliases, flags, "No aliases.");
-  const path = `${all}/${encodeURIComponent(alias)}`;
+  if (alias === undefined) {
+    const { aliases } = await client.json<AliasList>({ path: `${modelPath(modelId)}/aliases` });
+    return list(aliases, flags, "No aliases.");
+  }
+  const path = aliasPath(modelId, alias);
   if (flags.history === true) {
     return list((await client.json<AliasHistory>({ path: `${path}/history` })).history, flags, "Nothing.");
   }
@@ -42,7 +45,7 @@ export function setAlias(
 ): Promise<AliasObject> {
   return client.json<AliasObject>({
     method: "PUT",
-    path: `/registry/models/${encodeURIComponent(modelId)}/aliases/${encodeURIComponent(alias)}`,
+    path: aliasPath(modelId, alias),
     headers: { "content-type": "application/json" },
     body: Buffer.from(JSON.stringify({ version })),
   });

@@ -3,6 +3,7 @@ import type { VersionObject } from "../core/contract/registry-api.js";
 import { openClient, withClient } from "./client.js";
 import { CliError, EXIT } from "./exit.js";
 import type { DeleteFlags, ModelVersion } from "./registry-commands.js";
+import { modelPath, versionPath } from "./registry-paths.js";
 import { plain } from "./terminal.js";
 
 export async function deleteFromRegistry(which: ModelVersion, flags: DeleteFlags): Promise<void> {
@@ -15,17 +16,15 @@ export async function deleteFromRegistry(which: ModelVersion, flags: DeleteFlags
   if (version !== null && flags.allVersions === true) {
     throw new CliError(EXIT.usage, "name either one version or --all-versions, not both");
   }
-  const model = `/registry/models/${encodeURIComponent(modelId)}`;
   const query = flags.force === true ? "?force=true" : "";
   const what = await withClient(openClient(flags), async (client) => {
     if (version === null) {
-      await client.call({ method: "DELETE", path: model + query });
+      await client.call({ method: "DELETE", path: modelPath(modelId) + query });
       return `${modelId} and all its versions are`;
     }
     // What is said to be deleted is what was: names may mean another version by the time.
-    const named = `${model}/versions/${encodeURIComponent(version)}`;
-    const { version_number: number } = await client.json<VersionObject>({ path: named });
-    await client.call({ method: "DELETE", path: `${model}/versions/${number}${query}` });
+    const { version_number: number } = await client.json<VersionObject>({ path: versionPath(modelId, version) });
+    await client.call({ method: "DELETE", path: versionPath(modelId, number) + query });
     return `${modelId}/${number} is`;
   });
   process.stdout.write(`${plain(what)} deleted\n`);

@@ -6,6 +6,7 @@ import { openClient, withClient } from "./client.js";
 import { CliError, EXIT } from "./exit.js";
 import { onInterrupt } from "./interrupt.js";
 import type { ModelVersion, PullFlags } from "./registry-commands.js";
+import { versionPath } from "./registry-paths.js";
 import { assertWritable } from "./result.js";
 import { downloadVersion } from "./resumable-download.js";
 
@@ -13,7 +14,7 @@ export async function pullVersion({ modelId, version }: ModelVersion, flags: Pul
   const signal = onInterrupt();
   if (flags.output !== undefined) await assertFree(flags.output, flags);
   await withClient(openClient(flags), async (client) => {
-    const path = `/registry/models/${encodeURIComponent(modelId)}/versions/${encodeURIComponent(version ?? "latest")}`;
+    const path = versionPath(modelId, version ?? "latest");
     const found = await client.json<VersionObject>({ path, signal });
     const output = flags.output ?? `${modelId}-v${found.version_number}.data`;
     if (flags.output === undefined) await assertFree(output, flags);

@@ -10,6 +10,7 @@ import type { SluiceClient } from "./client.js";
 import { CliError, EXIT } from "./exit.js";
 import { hashFile } from "./file-hash.js";
 import { Patience } from "./patience.js";
+import { versionPath } from "./registry-paths.js";
 import { showTransfer, type TransferProgress } from "./transfer-progress.js";
 
 const SILENCE_MS = 60_000;
@@ -118,7 +119,7 @@ interface Piece extends Receiver {
 async function fetchFrom(client: SluiceClient, { version, signal }: Download, piece: Piece): Promise<void> {
   const { handle, progress, offset, onMoved } = piece;
   const etag = `"${version.sha256}"`;
-  const path = `/registry/models/${encodeURIComponent(version.model_id)}/versions/${version.version_number}/data`;
+  const path = `${versionPath(version.model_id, version.version_number)}/data`;
   const answer = await client.call({
     path,
     headers: offset === 0 ? {} : { range: `bytes=${offset}-`, "if-range": etag },

@@ -5,6 +5,7 @@ import type { UploadObject, UploadRequest, VersionObject, VersionPage } from "..
 import type { SluiceClient } from "./client.js";
 import { CliError, EXIT } from "./exit.js";
 import { Patience } from "./patience.js";
+import { modelPath } from "./registry-paths.js";
 import { showTransfer, type TransferProgress } from "./transfer-progress.js";
 
 /** While the last bytes are being made durable, silence of this length means the connection is dead. */
@@ -39,8 +40,6 @@ export async function uploadFile(client: SluiceClient, push: FileUpload): Promis
     throw push.signal.aborted ? stopped(caught) : caught;
   }
 }
-
-export const modelPath = (modelId: string) => `/registry/models/${encodeURIComponent(modelId)}`;
 
 async function begin(client: SluiceClient, push: FileUpload, patience: Patience): Promise<UploadObject> {
   const { modelId, header, create, signal } = push;

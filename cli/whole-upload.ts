@@ -3,7 +3,8 @@ import type { VersionObject } from "../core/contract/registry-api.js";
 import type { SluiceClient } from "./client.js";
 import { CliError } from "./exit.js";
 import { Patience } from "./patience.js";
-import { type FileUpload, madeSince, modelPath, newestOf, sendPart, stopped } from "./resumable-upload.js";
+import { modelPath } from "./registry-paths.js";
+import { type FileUpload, madeSince, newestOf, sendPart, stopped } from "./resumable-upload.js";
 import { showTransfer } from "./transfer-progress.js";
 
 /** @throws as `uploadFile` */

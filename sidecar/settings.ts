@@ -2,6 +2,7 @@
 import type { Config } from "../config/schema.js";
 import type { DeployRules } from "./models/deployments.js";
 import type { OnDemandSettings } from "./models/on-demand.js";
+import type { RegistrySettings } from "./registry/registry.js";
 import { LOWEST_PRIORITY } from "./scheduler/decide.js";
 import type { PermitSettings } from "./scheduler/limiter.js";
 import type { ClassBudget } from "./scheduler/limiter-entry.js";
@@ -69,6 +70,11 @@ export function onDemandSettingsOf({ models }: Config): OnDemandSettings {
     defaultIdleTtlSeconds: wholeSeconds(defaultIdleTtl),
     requireModelUriValidation: require_model_uri_validation,
   };
+}
+
+export function registrySettingsOf({ registry }: Config): RegistrySettings {
+  const { max_version_size, cache_max_items, cache_max_bytes } = registry;
+  return { maxVersionBytes: max_version_size, cacheMaxItems: cache_max_items, cacheMaxBytes: cache_max_bytes };
 }
 
 /** CMG counts in whole seconds, from 1. */

@@ -4,6 +4,7 @@ import { SluiceError } from "../../core/contract/errors.js";
 import { ALIAS_NAME, shownId } from "../../core/contract/registry.js";
 import { aliasObject } from "../../core/contract/registry-api.js";
 import type { Registry } from "../registry/registry.js";
+import { aliasUnknown } from "../registry/version-rules.js";
 import { readBody, validated } from "./body.js";
 import { aliasBody } from "./registry-bodies.js";
 import { knownModel, type OfRegistryModel, versionOf } from "./registry-reference.js";
@@ -24,7 +25,7 @@ export function registerRegistryAliases(app: FastifyInstance, registry: Registry
     app.get<OfAlias>(url, async ({ params }) => {
       const { modelId } = knownModel(registry, params.model);
       const found = registry.aliases(modelId).find(({ alias }) => alias === params.alias);
-      if (found === undefined) throw unknownAlias(params);
+      if (found === undefined) throw aliasUnknown(params.model, params.alias);
       return aliasObject(found);
     });
     app.put<OfAlias>(url, async (request) => {
@@ -49,8 +50,4 @@ export function registerRegistryAliases(app: FastifyInstance, registry: Registry
       return { history: registry.aliasHistory(modelId, params.alias).map(aliasObject) };
     });
   }
-}
-
-function unknownAlias({ model, alias }: OfAlias["Params"]): SluiceError {
-  return new SluiceError("REGISTRY_ALIAS_UNKNOWN", `model ${shownId(model)} has no alias ${shownId(alias)}`);
 }

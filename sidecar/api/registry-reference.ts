@@ -8,6 +8,7 @@ import {
   type VersionInfo,
 } from "../../core/contract/registry.js";
 import type { Registry } from "../registry/registry.js";
+import { modelUnknown } from "../registry/version-rules.js";
 
 export interface OfRegistryModel {
   Params: { model: string };
@@ -21,12 +22,8 @@ export interface OfVersion {
 export function knownModel(registry: Registry, modelId: string): RegistryModel {
   checkModelId(modelId);
   const model = registry.model(modelId);
-  if (model === null) throw unknownModel(modelId);
+  if (model === null) throw modelUnknown(modelId);
   return model;
-}
-
-export function unknownModel(modelId: string): SluiceError {
-  return new SluiceError("REGISTRY_MODEL_UNKNOWN", `there is no model ${shownId(modelId)} in the registry`);
 }
 
 /** By number, `latest` or alias. @throws REGISTRY_ID_INVALID, REGISTRY_MODEL_UNKNOWN, REGISTRY_VERSION_UNKNOWN, REGISTRY_ALIAS_UNKNOWN */

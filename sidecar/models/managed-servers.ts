@@ -7,7 +7,7 @@ import type { ManagedModel } from "./managed-model.js";
 import { ManagedServer, type ManagedServerOptions } from "./managed-server.js";
 import type { Pin } from "./pin.js";
 import type { ModelServer } from "./server.js";
-import { SLOTS } from "./server-slot.js";
+import { FIRST_SLOT, SLOTS } from "./server-slot.js";
 
 export interface ManagedServersOptions extends ManagedServerOptions {
   /** Where a model's present server was when an earlier sidecar ran; null: it never had another place than the first. */
@@ -109,7 +109,7 @@ export class ManagedServers {
 
   #add(model: ManagedModel): void {
     const slot = this.#options.slotOf(model.name);
-    const owned = new ManagedServer(this.#options, model, { slot: slot ?? 0, version: null });
+    const owned = new ManagedServer(this.#options, model, { slot: slot ?? FIRST_SLOT, version: null });
     this.#owned.set(model.name, owned);
     this.#begin(owned);
     // Only what was rolled out before can have left something elsewhere: thousands of models are not looked for in vain.

@@ -1,5 +1,5 @@
 /** The model registry on gRPC, for clients of Cogment's: the port, the nine calls, and how they end. */
-import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import { Calls, type EndedCall } from "./grpc/calls.js";
@@ -48,6 +48,7 @@ const LIMITS: RegistryServerLimits = {
   maxReplyBytes: 256 * 2 ** 20,
 };
 
+/** For handlers whose connections are gone. */
 const MAX_ENDING_MS = 5_000;
 
 /** Whole messages; fixed by the contract. */
@@ -82,10 +83,11 @@ export interface RegistryServer {
     readonly watchers: number;
   };
   /**
-   * Takes no new calls, ends the streams of those who wait for versions, lets the others end, and closes what is left at the deadline.
+   * Takes no new calls, ends the streams of those who wait for versions, lets the others end, and closes what is left after that.
    * The registry stays open. Idempotent.
+   * @param drainMs how long the others may take; 0: no time
    */
-  stop(deadlineMs: number): Promise<void>;
+  stop(drainMs: number): Promise<void>;
 }
 
 /** @throws what listening throws, with its `code` (EADDRINUSE, EACCES, …) */
@@ -127,8 +129,8 @@ export async function startRegistryServer(options: RegistryServerOptions): Promi
     get open() {
       return { connections: connections.count, calls: calls.count, watchers: watchers.count };
     },
-    stop(deadlineMs) {
-      stopped ??= stop({ server, injector, calls, watchers, connections, clock }, deadlineMs);
+    stop(drainMs) {
+      stopped ??= stop({ server, calls, watchers, connections, clock }, drainMs);
       return stopped;
     },
   };
@@ -189,20 +191,19 @@ function statuses(names: readonly string[], load: number): Record<string, string
 
 interface Running {
   readonly server: Server;
-  readonly injector: ConnectionInjector;
   readonly calls: Calls;
   readonly watchers: Watchers;
   readonly connections: Connections;
   readonly clock: Clock;
 }
 
-async function stop({ server, calls, watchers, connections, clock }: Running, deadlineMs: number): Promise<void> {
+async function stop({ server, calls, watchers, connections, clock }: Running, drainMs: number): Promise<void> {
   connections.refuse();
   calls.refuse();
   watchers.close();
   const inTime = new AbortController();
   const drained = new Promise<void>((resolve) => server.tryShutdown(() => resolve())).then(() => calls.settled());
-  await Promise.race([drained, clock.sleep(deadlineMs, inTime.signal)]);
+  await Promise.race([drained, clock.sleep(drainMs, inTime.signal)]);
   inTime.abort();
   server.forceShutdown();
   await connections.close();

@@ -3,6 +3,7 @@ import type { RegistryFiles } from "../../config/registry-files.js";
 import type { Config } from "../../config/schema.js";
 import type { ExportRequest, ImportRequest, TransferEvent } from "../../core/contract/registry-transfer.js";
 import type { Logger } from "../../core/runtime/logger.js";
+import { registrySettingsOf } from "../settings.js";
 import { Transfers } from "./cogment/transfers.js";
 import { openRegistry } from "./open-registry.js";
 
@@ -22,11 +23,7 @@ export async function* transferOffline(options: OfflineTransfer): AsyncGenerator
   const open = await openRegistry({
     databaseFile: files.databaseFile,
     archiveDir: files.archiveDir,
-    settings: () => ({
-      maxVersionBytes: config.registry.max_version_size,
-      cacheMaxItems: config.registry.cache_max_items,
-      cacheMaxBytes: config.registry.cache_max_bytes,
-    }),
+    settings: () => registrySettingsOf(config),
     logger,
   });
   try {

@@ -15,13 +15,14 @@ import { LocalRegistry } from "./local-registry.js";
 import type { Registry, RegistrySettings } from "./registry.js";
 import type { RegistryParts } from "./registry-parts.js";
 import { Removals } from "./removals.js";
+import { ResumableUploads } from "./resumable-uploads.js";
 import { noteStrangers, sweepArchive } from "./start-up-sweep.js";
 import type { RegistryStore } from "./store/registry-store.js";
 import { createSqliteRegistryStore, REGISTRY_WRITES } from "./store/sqlite-registry-store.js";
 import { TransientInfos } from "./transient/transient-infos.js";
 import { openTransients } from "./transient/transient-versions.js";
 import { UploadPlaces } from "./upload-places.js";
-import { ResumableUploads, type Uploads } from "./uploads.js";
+import type { Uploads } from "./uploads.js";
 
 export const REGISTRY_MIGRATIONS = fileURLToPath(new URL("../db/registry/", import.meta.url));
 

@@ -7,6 +7,7 @@ import { SluiceError } from "../../core/contract/errors.js";
 import type { Clock } from "../../core/runtime/clock.js";
 import type { Logger } from "../../core/runtime/logger.js";
 import type { Registry as MetricsRegistry } from "../../core/runtime/metrics.js";
+import { registrySettingsOf } from "../settings.js";
 import type { Registration, RegistrationState } from "./directory/registration.js";
 import type { RegistryServer } from "./grpc.js";
 import { type OpenRegistry, openRegistry } from "./open-registry.js";
@@ -65,15 +66,12 @@ export async function openRegistryService(options: RegistryServiceOptions): Prom
     const opened = await openRegistry({
       databaseFile,
       archiveDir,
-      settings: () => {
-        const { max_version_size, cache_max_items, cache_max_bytes } = config().registry;
-        return { maxVersionBytes: max_version_size, cacheMaxItems: cache_max_items, cacheMaxBytes: cache_max_bytes };
-      },
+      settings: () => registrySettingsOf(config()),
       clock,
       logger: log.logger,
       onDeath,
     });
-    return new RunningRegistry({ options, log, opened, grpc: await grpc });
+    return new ServedRegistry({ options, log, opened, grpc: await grpc });
   } catch (caught) {
     await log.close();
     throw caught;
@@ -87,7 +85,7 @@ interface Parts {
   readonly grpc: typeof import("./grpc.js");
 }
 
-class RunningRegistry implements RegistryService {
+class ServedRegistry implements RegistryService {
   readonly registry: OpenRegistry["registry"];
   readonly importer: OpenRegistry["importer"];
   readonly uploads: OpenRegistry["uploads"];

@@ -10,6 +10,7 @@ import { sleep } from "../../core/runtime/clock.js";
 import { openForReading } from "../db/open.js";
 import type { FileProblem } from "./archive/archive.js";
 import { type Entry, entriesOf, NotAFileError, openSource, readPiece } from "./cogment/cogment-folder.js";
+import { modelIdsOf } from "./model-ids.js";
 import { folderOf, instanceOf, numberOf, placeOf } from "./places.js";
 import type { RegistryReads, StoredModel } from "./store/registry-store.js";
 import { createReads } from "./store/sqlite-registry-reads.js";
@@ -92,7 +93,7 @@ function totalOf(reads: RegistryReads): { totalVersions: number; totalBytes: num
 }
 
 function* allVersions(reads: RegistryReads): Generator<{ model: StoredModel; info: VersionInfo }> {
-  for (const modelId of idsOf(reads)) {
+  for (const modelId of [...modelIdsOf(reads)].flat()) {
     const model = reads.model(modelId);
     if (model === null) continue;
     for (let from = 1; ; ) {
@@ -102,16 +103,6 @@ function* allVersions(reads: RegistryReads): Generator<{ model: StoredModel; inf
       from = page.at(-1)!.versionNumber + 1;
     }
   }
-}
-
-/** Models that come or go meanwhile move the pages, so all ids are taken first. */
-function idsOf(reads: RegistryReads): string[] {
-  const ids: string[] = [];
-  for (let page = reads.models({ skip: 0, limit: PAGE }); page.length > 0; ) {
-    ids.push(...page.map(({ modelId }) => modelId));
-    page = reads.models({ skip: ids.length, limit: PAGE });
-  }
-  return ids;
 }
 
 async function check(

@@ -72,7 +72,12 @@ export function wrongSize(expectedBytes: number, receivedBytes: number): SluiceE
   );
 }
 
-export function wrongHash(expected: string, received: string): SluiceError {
+/** @throws VERSION_REJECTED where it is not the hash that the header names */
+export function checkHash({ dataHash }: VersionHeader, received: string): void {
+  if (dataHash !== null && dataHash !== received) throw wrongHash(dataHash, received);
+}
+
+function wrongHash(expected: string, received: string): SluiceError {
   return rejected(
     `received data did not match the expected hash, expected ${shownId(expected)}, received ${shownId(received)}`,
   );

@@ -3,7 +3,7 @@ import { asSluiceError, SluiceError } from "../../core/contract/errors.js";
 import type { VersionInfo } from "../../core/contract/registry.js";
 import type { Seal } from "./archive/archive.js";
 import type { Upload, VersionHeader } from "./registry.js";
-import { wrongHash, wrongSize } from "./version-rules.js";
+import { checkHash, wrongSize } from "./version-rules.js";
 
 /** Where its bytes go: a file of the archive, or memory. */
 export interface ByteSink {
@@ -66,7 +66,7 @@ export class VersionUpload implements Upload {
     try {
       if (this.#receivedBytes !== header.dataBytes) throw wrongSize(header.dataBytes, this.#receivedBytes);
       const seal = await sink.seal();
-      if (header.dataHash !== null && header.dataHash !== seal.hash) throw wrongHash(header.dataHash, seal.hash);
+      checkHash(header, seal.hash);
       const info = await complete(seal);
       onEnd();
       return info;

@@ -4,14 +4,13 @@ import { lstat, opendir, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { failpoint } from "../../../core/runtime/failpoints.js";
 import { fileCall } from "../../tasks/new-file.js";
-import type { SweepNames } from "./archive.js";
+import { instanceOf, numberOf } from "../places.js";
+import type { NamedFiles } from "./archive.js";
 import { unlessMissing } from "./byte-faults.js";
 
 export const INCOMING_FOLDER = "incoming";
 /** Others name files by a uuid too: ours bear our name. */
 const INCOMING_FILE = /^([0-9a-f]{8}-[0-9a-f-]{27})\.sluice$/;
-const VERSION_FOLDER = /^\d+-[A-Za-z0-9._-]*$/;
-const VERSION_FILE = /^v\d{6,}\.data$/;
 
 /** Of a file that has its place while its row may still fail to come; then it is `SETTLED_MODE`. */
 export const PENDING_MODE = 0o400;
@@ -27,7 +26,7 @@ export function incomingName(id: string): string {
 }
 
 /** @returns how many files and folders went */
-export async function sweepArchive(root: string, names: SweepNames): Promise<number> {
+export async function sweepArchive(root: string, names: NamedFiles): Promise<number> {
   let removed = 0;
   for await (const entry of await fileCall(() => opendir(root))) {
     if (!entry.isDirectory()) continue;
@@ -37,9 +36,9 @@ export async function sweepArchive(root: string, names: SweepNames): Promise<num
         const id = INCOMING_FILE.exec(name)?.[1];
         return id !== undefined && !names.isIncoming(id);
       });
-    } else if (VERSION_FOLDER.test(folder)) {
+    } else if (instanceOf(folder) !== null) {
       const isLeft = async (file: string) => {
-        if (!VERSION_FILE.test(file) || names.isPlace({ folder, file })) return false;
+        if (numberOf(file) === 0 || names.isPlace({ folder, file })) return false;
         if (isPending(await fileCall(() => lstat(join(root, folder, file))))) return true;
         names.onUnknown({ folder, file });
         return false;
@@ -56,7 +55,7 @@ export async function sweepArchive(root: string, names: SweepNames): Promise<num
 export async function removeVersions(path: string): Promise<void> {
   try {
     for await (const { name } of (await fileCall(() => opendir(path))) as AsyncIterable<Dirent>) {
-      if (VERSION_FILE.test(name)) await fileCall(() => unlink(join(path, name))).catch(unlessMissing);
+      if (numberOf(name) > 0) await fileCall(() => unlink(join(path, name))).catch(unlessMissing);
     }
     await removeEmpty(path);
   } catch (caught) {

@@ -3,7 +3,7 @@
  * and no numbers. The work on bytes (reading, writing, hashing) is done off the main thread.
  */
 import type { Readable } from "node:stream";
-import type { ByteRange } from "../registry.js";
+import type { DataOptions } from "../registry.js";
 
 /** Where a version's bytes lie: relative to the archive, made of safe names by whoever names it. */
 export interface ArchivePlace {
@@ -47,7 +47,8 @@ export interface OpenFile {
 
 export type FileProblem = "missing" | "short" | "long" | "damaged" | "unreadable";
 
-export interface SweepNames {
+/** What must stay in the archive. */
+export interface NamedFiles {
   /** Whatever lies in a folder that is no model's must be claimed as a place: it is somebody else's. */
   isPlace(place: ArchivePlace): boolean;
   isIncoming(id: string): boolean;
@@ -64,11 +65,7 @@ export interface Archive {
    */
   resume(id: string, heldBytes?: number): Promise<Incoming | null>;
   /** @throws REGISTRY_VERSION_UNKNOWN where it is gone, VERSION_DAMAGED where its size differs or a part's check fails */
-  open(
-    place: ArchivePlace,
-    seal: Seal,
-    options: { readonly range?: ByteRange; readonly chunkBytes: number },
-  ): Promise<OpenFile>;
+  open(place: ArchivePlace, seal: Seal, options: DataOptions): Promise<OpenFile>;
   /** Reads all of it. Null: as it must be. @param fresh false: a check up to ten minutes old will do */
   verify(place: ArchivePlace, seal: Seal, options: { readonly fresh: boolean }): Promise<FileProblem | null>;
   /** A row names it from now on. */
@@ -80,7 +77,7 @@ export interface Archive {
    * Removes what a crash left: versions and incoming files that nothing names. Whatever is not called as ours are is left alone.
    * @returns how many
    */
-  sweep(names: SweepNames): Promise<number>;
+  sweep(names: NamedFiles): Promise<number>;
   /** For programs that read it themselves. */
   pathOf(place: ArchivePlace): string;
   close(): Promise<void>;

@@ -13,9 +13,8 @@ import { failpoint } from "../../../core/runtime/failpoints.js";
 import type { Logger } from "../../../core/runtime/logger.js";
 import { fileCall, syncFolder } from "../../tasks/new-file.js";
 import { VerifiedFiles } from "../../tasks/verified-files.js";
-import type { ByteRange } from "../registry.js";
-import { IncomingBytes } from "../transient/incoming-bytes.js";
-import type { Archive, ArchivePlace, FileProblem, Incoming, OpenFile, Seal, SweepNames } from "./archive.js";
+import type { DataOptions } from "../registry.js";
+import type { Archive, ArchivePlace, FileProblem, Incoming, NamedFiles, OpenFile, Seal } from "./archive.js";
 import {
   INCOMING_FOLDER,
   incomingName,
@@ -26,9 +25,10 @@ import {
 } from "./archive-sweep.js";
 import { asArchiveFault, damagedVersion, onDisk, unlessMissing } from "./byte-faults.js";
 import { ByteThreads } from "./byte-threads.js";
-import { FileStream } from "./file-stream.js";
+import { checkPart, FileStream, readingOf } from "./file-stream.js";
 import { Flight } from "./flight.js";
 import { hashFile } from "./hash-file.js";
+import { IncomingBytes } from "./incoming-bytes.js";
 import { IncomingFile, makeWritable } from "./incoming-file.js";
 import { Slots } from "./slots.js";
 
@@ -95,11 +95,7 @@ export class FileArchive implements Archive {
     return null;
   }
 
-  async open(
-    place: ArchivePlace,
-    seal: Seal,
-    { range, chunkBytes }: { readonly range?: ByteRange; readonly chunkBytes: number },
-  ): Promise<OpenFile> {
+  async open(place: ArchivePlace, seal: Seal, options: DataOptions): Promise<OpenFile> {
     if (this.#streams.size >= MAX_OPEN_FILES) {
       throw new SluiceError("REGISTRY_BUSY", "too many downloads are under way", { retryAfterMs: 5_000 });
     }
@@ -107,10 +103,8 @@ export class FileArchive implements Archive {
     try {
       const size = await sizeOfVersion(handle);
       if (size !== seal.bytes) throw damagedVersion(size < seal.bytes ? "is shorter than it must be" : "is too long");
-      if (range !== undefined && (await this.#verified.hashOf(handle, { fresh: false })) !== seal.hash) {
-        throw damagedVersion("does not match its hash");
-      }
-      return { stream: this.#stream(handle, seal, { range, chunkBytes }) };
+      if (options.range !== undefined) await checkPart(this.#verified, handle, seal);
+      return { stream: this.#stream(handle, seal, options) };
     } catch (caught) {
       await handle.close();
       throw asArchiveFault(caught);
@@ -150,7 +144,7 @@ export class FileArchive implements Archive {
     await onDisk(removeVersions(path));
   }
 
-  async sweep(names: SweepNames): Promise<number> {
+  async sweep(names: NamedFiles): Promise<number> {
     return onDisk(sweepArchive(this.#root, names));
   }
 
@@ -186,23 +180,11 @@ export class FileArchive implements Archive {
     return incoming;
   }
 
-  #stream(
-    handle: FileHandle,
-    seal: Seal,
-    { range, chunkBytes }: { readonly range: ByteRange | undefined; readonly chunkBytes: number },
-  ): Readable {
-    const bytes = range === undefined ? seal.bytes : range.last - range.first + 1;
+  #stream(handle: FileHandle, seal: Seal, options: DataOptions): Readable {
     const stream: FileStream = new FileStream({
       threads: this.#threads,
       slots: this.#reading,
-      task: {
-        file: handle.fd,
-        first: range?.first ?? 0,
-        bytes,
-        pieceBytes: Math.max(1, Math.min(chunkBytes, bytes)),
-        mode: range === undefined ? "checked" : "plain",
-        hash: seal.hash,
-      },
+      task: { file: handle.fd, ...readingOf(seal, options) },
       onClosed: () => {
         this.#streams.delete(stream);
         return handle.close();

@@ -1,6 +1,10 @@
 /** A file's bytes as a stream of pieces, read in a thread into shared slots: no more than the reader will take soon. */
+import type { FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { rebuildFault } from "./byte-faults.js";
+import type { VerifiedFiles } from "../../tasks/verified-files.js";
+import type { DataOptions } from "../registry.js";
+import type { Seal } from "./archive.js";
+import { damagedVersion, rebuildFault } from "./byte-faults.js";
 import type { FromThread, ReadBegin } from "./byte-messages.js";
 import type { ByteThreads, ThreadStream } from "./byte-threads.js";
 import type { Slot, Slots } from "./slots.js";
@@ -14,6 +18,24 @@ export interface FileStreamOptions {
   readonly task: Omit<ReadBegin, "type" | "id">;
   /** The thread has let go of the file. */
   readonly onClosed: () => Promise<void>;
+}
+
+/** What is read of a sealed file: all of it, held against its hash on the way, or a part, which {@link checkPart} must come before. */
+export function readingOf({ hash, bytes: allBytes }: Seal, { range, chunkBytes }: DataOptions) {
+  const bytes = range === undefined ? allBytes : range.last - range.first + 1;
+  return {
+    first: range?.first ?? 0,
+    bytes,
+    pieceBytes: Math.max(1, Math.min(chunkBytes, bytes)),
+    mode: range === undefined ? ("checked" as const) : ("plain" as const),
+    hash,
+  };
+}
+
+/** Rests on a check up to ten minutes old. @throws VERSION_DAMAGED */
+export async function checkPart(verified: VerifiedFiles, handle: FileHandle, { hash }: Seal): Promise<void> {
+  const found = await verified.hashOf(handle, { fresh: false });
+  if (found !== hash) throw damagedVersion("does not match its hash");
 }
 
 /** Each `data` is one piece: nobody joins or splits them. */

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { SluiceError } from "../../../core/contract/errors.js";
 import { failpoint } from "../../../core/runtime/failpoints.js";
 import { fileCall, syncFolder } from "../../tasks/new-file.js";
-import type { IncomingBytes } from "../transient/incoming-bytes.js";
 import type { ArchivePlace, Incoming, Seal } from "./archive.js";
 import { isPending, PENDING_MODE } from "./archive-sweep.js";
 import { onDisk, unlessMissing } from "./byte-faults.js";
+import type { IncomingBytes } from "./incoming-bytes.js";
 
 export interface IncomingFileParts {
   readonly id: string;

@@ -14,6 +14,7 @@ import {
   TransferTally,
   transferItem,
 } from "../../../core/contract/registry-transfer.js";
+import { modelIdsOf } from "../model-ids.js";
 import type { Registry } from "../registry.js";
 import { openSource, readInfoText } from "./cogment-folder.js";
 import { readVersionInfo, writeModelInfo, writeVersionInfo } from "./cogment-info.js";
@@ -168,17 +169,16 @@ async function readIfThere(path: string): Promise<string | null> {
   }
 }
 
-/** A model that comes or goes meanwhile moves the pages, so the ids are taken first. @throws REGISTRY_MODEL_UNKNOWN */
+/** @throws REGISTRY_MODEL_UNKNOWN */
 async function idsOf({ modelIds }: ExportRequest, registry: Registry): Promise<string[]> {
   if (modelIds !== null) {
     for (const modelId of modelIds) registry.versions(modelId, { from: 1, limit: 1 });
     return [...new Set(modelIds)];
   }
   const ids: string[] = [];
-  for (let page = registry.models({ skip: 0, limit: PAGE }); page.length > 0; ) {
-    ids.push(...page.map((model) => model.modelId));
+  for (const page of modelIdsOf(registry)) {
+    ids.push(...page);
     await setImmediate();
-    page = registry.models({ skip: ids.length, limit: PAGE });
   }
   return ids;
 }

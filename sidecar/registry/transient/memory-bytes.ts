@@ -1,6 +1,6 @@
 /** Bytes of a transient version in memory. */
 import { Readable } from "node:stream";
-import type { ByteRange } from "../registry.js";
+import type { ByteRange, DataOptions } from "../registry.js";
 
 export class MemoryBytes {
   readonly chunks: Uint8Array[] = [];
@@ -9,7 +9,7 @@ export class MemoryBytes {
     this.chunks.push(...chunks);
   }
 
-  stream({ range, chunkBytes }: { readonly range?: ByteRange; readonly chunkBytes: number }): Readable {
+  stream({ range, chunkBytes }: DataOptions): Readable {
     return Readable.from(pieces(this.chunks, range ?? null, chunkBytes), { objectMode: true, highWaterMark: 1 });
   }
 }

@@ -7,11 +7,11 @@ import { fileCall } from "../../tasks/new-file.js";
 import type { VerifiedFiles } from "../../tasks/verified-files.js";
 import type { Seal } from "../archive/archive.js";
 import { incomingName } from "../archive/archive-sweep.js";
-import { damagedVersion, onDisk } from "../archive/byte-faults.js";
+import { onDisk } from "../archive/byte-faults.js";
 import type { ByteThreads } from "../archive/byte-threads.js";
-import { FileStream } from "../archive/file-stream.js";
+import { checkPart, FileStream, readingOf } from "../archive/file-stream.js";
 import type { Slots } from "../archive/slots.js";
-import type { ByteRange } from "../registry.js";
+import type { DataOptions } from "../registry.js";
 
 export interface SpillReading {
   readonly threads: ByteThreads;
@@ -45,25 +45,11 @@ export class SpillFile {
     return this.#handle.fd;
   }
 
-  async stream(
-    seal: Seal,
-    { range, chunkBytes }: { readonly range?: ByteRange; readonly chunkBytes: number },
-    { threads, slots, verified }: SpillReading,
-  ): Promise<Readable> {
+  async stream(seal: Seal, options: DataOptions, { threads, slots, verified }: SpillReading): Promise<Readable> {
     this.#readers += 1;
     try {
-      if (range !== undefined && (await verified.hashOf(this.#handle, { fresh: false })) !== seal.hash) {
-        throw damagedVersion("does not match its hash");
-      }
-      const bytes = range === undefined ? seal.bytes : range.last - range.first + 1;
-      const task = {
-        file: this.file,
-        first: range?.first ?? 0,
-        bytes,
-        pieceBytes: Math.max(1, Math.min(chunkBytes, bytes)),
-        mode: range === undefined ? ("checked" as const) : ("plain" as const),
-        hash: seal.hash,
-      };
+      if (options.range !== undefined) await checkPart(verified, this.#handle, seal);
+      const task = { file: this.file, ...readingOf(seal, options) };
       return new FileStream({ threads, slots, task, onClosed: () => this.#leave() });
     } catch (caught) {
       await this.#leave();

@@ -1,7 +1,7 @@
 /** A transient version on its way in: to memory, or to a file from its beginning. */
 import { SluiceError } from "../../../core/contract/errors.js";
 import type { Seal } from "../archive/archive.js";
-import type { IncomingBytes } from "./incoming-bytes.js";
+import type { IncomingBytes } from "../archive/incoming-bytes.js";
 import type { MemoryBytes } from "./memory-bytes.js";
 import type { SpillFile } from "./spill-file.js";
 import type { TransientIncoming, TransientKey } from "./transients.js";

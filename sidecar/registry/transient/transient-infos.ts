@@ -1,5 +1,6 @@
 /** What transient versions there are, in memory: gone with the process, as their bytes are. */
 import type { VersionInfo } from "../../../core/contract/registry.js";
+import { firstNotBelow } from "./first-not-below.js";
 
 interface ModelInfos {
   /** Ascending: numbers only grow. */
@@ -72,14 +73,6 @@ export class TransientInfos {
   }
 }
 
-/** Of the first number that is not below. */
 function indexOf(numbers: readonly number[], number: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (numbers[middle]! < number) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstNotBelow(numbers, number, (each) => each);
 }

@@ -2,6 +2,7 @@
  * Which transient versions there are, how big they are and when each was last used; from that, what must go for the limits' sake. Pure
  * bookkeeping: whoever asks it does what it says.
  */
+import { firstNotBelow } from "./first-not-below.js";
 import type { TransientKey } from "./transients.js";
 
 export interface TransientLimits {
@@ -135,14 +136,7 @@ export class TransientLedger {
   }
 
   #indexOf({ usedAt }: Item): number {
-    let low = 0;
-    let high = this.#ordinary.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#ordinary[middle]!.usedAt < usedAt) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstNotBelow(this.#ordinary, usedAt, (each) => each.usedAt);
   }
 }
 

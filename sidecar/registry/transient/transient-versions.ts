@@ -11,9 +11,9 @@ import { onDisk } from "../archive/byte-faults.js";
 import { ByteThreads } from "../archive/byte-threads.js";
 import { Flight } from "../archive/flight.js";
 import { hashFile } from "../archive/hash-file.js";
+import { IncomingBytes } from "../archive/incoming-bytes.js";
 import { Slots } from "../archive/slots.js";
-import type { ByteRange } from "../registry.js";
-import { IncomingBytes } from "./incoming-bytes.js";
+import type { DataOptions } from "../registry.js";
 import { MemoryBytes } from "./memory-bytes.js";
 import { SpillFile, type SpillReading } from "./spill-file.js";
 import { IncomingTransient } from "./transient-incoming.js";
@@ -72,10 +72,7 @@ export class TransientVersions implements Transients {
     return this.#receiveMemory(bytes);
   }
 
-  async open(
-    key: TransientKey,
-    options: { readonly range?: ByteRange; readonly chunkBytes: number },
-  ): Promise<OpenFile | null> {
+  async open(key: TransientKey, options: DataOptions): Promise<OpenFile | null> {
     const held = this.#held.get(nameOf(key));
     if (held === undefined) return null;
     this.#ledger.touch(key);

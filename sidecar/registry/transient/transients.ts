@@ -3,7 +3,7 @@
  * with the process. Knows no models' names; which numbers there are and which one is a model's newest is told to it.
  */
 import type { OpenFile, Seal } from "../archive/archive.js";
-import type { ByteRange } from "../registry.js";
+import type { DataOptions } from "../registry.js";
 
 /** A version of one model: the model by its row, which is never another one's. */
 export interface TransientKey {
@@ -28,10 +28,7 @@ export interface Transients {
   /** @param bytes how many will come: big ones go to a spill file from their beginning */
   receive(bytes: number): Promise<TransientIncoming>;
   /** A hit makes it the last to be evicted; null where it is gone. Goes on when the version is removed or evicted meanwhile. */
-  open(
-    key: TransientKey,
-    options: { readonly range?: ByteRange; readonly chunkBytes: number },
-  ): Promise<OpenFile | null>;
+  open(key: TransientKey, options: DataOptions): Promise<OpenFile | null>;
   /** It was asked for: the last to be evicted. */
   touch(key: TransientKey): void;
   remove(key: TransientKey): void;

@@ -1,13 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import type { ConfigInput } from "../../../config/schema.js";
 import { startManaged, WAIT_MS } from "./managed-rig.js";
-import { SmallRegistry } from "./small-registry.js";
 import { command, folderOf, isAlive, linesOf, until } from "./support.js";
+import { VersionsToFollow } from "./versions-to-follow.js";
 
 const PROGRAM = fileURLToPath(new URL("./roll-and-die.js", import.meta.url));
 
@@ -28,12 +27,8 @@ const PLACES = [
 for (const [failpoint, deployment, found] of PLACES) {
   t.test(`killed at ${failpoint}, the next sidecar ends with the newest version alone`, async (t) => {
     const folder = folderOf(t);
-    const [starts, file, dataDir] = ["starts", "package", "data"].map((name) => join(folder, name)) as [
-      string,
-      string,
-      string,
-    ];
-    writeFileSync(file, "");
+    const starts = join(folder, "starts");
+    const dataDir = join(folder, "data");
     t.teardown(() => {
       for (const pid of linesOf(starts)) if (isAlive(Number(pid))) process.kill(Number(pid), "SIGKILL");
     });
@@ -42,14 +37,13 @@ for (const [failpoint, deployment, found] of PLACES) {
       discovery: { process: [{ name: "m", command: run, model_uri: "sluice://m/latest", follow: "latest" }] },
       models: { deployment: { auto: { health_check_timeout: "10m" }, ...deployment } },
     };
-    const child = spawn(process.execPath, [PROGRAM, dataDir, JSON.stringify(config), file, failpoint], {
+    const child = spawn(process.execPath, [PROGRAM, dataDir, JSON.stringify(config), failpoint], {
       stdio: ["ignore", "ignore", "inherit"],
     });
     const [, signal] = await once(child, "exit");
     t.equal(signal, "SIGKILL");
-    const small = new SmallRegistry(file);
-    for (const each of [1, 2]) small.add("m", each);
-    const { catalogue } = await startManaged(t, config, dataDir, { registry: small.registry });
+    const versions = await VersionsToFollow.open(dataDir, t);
+    const { catalogue } = await startManaged(t, config, dataDir, { registry: versions.registry });
     if (found !== null) {
       await until(() => catalogue.get("m")?.serverId, "what runs");
       t.equal(catalogue.get("m")!.modelUri, found);

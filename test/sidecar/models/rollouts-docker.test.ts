@@ -1,11 +1,10 @@
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import type { ConfigInput } from "../../../config/schema.js";
 import { NODE_IMAGE, startDockerFor, type TestDocker } from "../../helpers/docker.js";
 import { onDemand, startManaged, WAIT_MS } from "./managed-rig.js";
-import { SmallRegistry } from "./small-registry.js";
 import { folderOf, PROGRAM, until } from "./support.js";
+import { VersionsToFollow } from "./versions-to-follow.js";
 
 const NETWORK = "sluice-test-rollouts";
 
@@ -36,17 +35,14 @@ function tests(docker: TestDocker): void {
     "a followed version's container is started beside the present one, and found again in its place",
     async (t) => {
       const folder = folderOf(t);
-      const file = join(folder, "v1.data");
       const dataDir = join(folder, "data");
-      mkdirSync(dataDir, { recursive: true });
-      writeFileSync(file, "");
-      const small = new SmallRegistry(file);
-      small.add("m", 1);
-      const first = await startManaged(t, config, dataDir, { registry: small.registry });
+      const versions = await VersionsToFollow.open(dataDir, t);
+      await versions.add("m");
+      const first = await startManaged(t, config, dataDir, { registry: versions.registry });
       await first.management.onDemand.create(onDemand("roll", { model_uri: "sluice://m/latest", follow: true }));
       const before = await first.catalogue.ensureReady("roll", WAIT_MS);
       t.match(before, { source: "docker", modelUri: "sluice://m/1" });
-      small.add("m", 2);
+      await versions.add("m");
       await until(() => first.catalogue.get("roll")?.modelUri === "sluice://m/2", "the new version", 20_000);
       const after = first.catalogue.get("roll")!;
       t.match(after, { state: "ready" });
@@ -54,7 +50,7 @@ function tests(docker: TestDocker): void {
       await until(async () => !(await isThere("roll")), "the former container's end", 20_000);
       await first.close();
 
-      const second = await startManaged(t, config, dataDir, { registry: small.registry });
+      const second = await startManaged(t, config, dataDir, { registry: versions.registry });
       const found = await second.catalogue.ensureReady("roll", WAIT_MS);
       t.equal(found.serverId, after.serverId, "the same container");
       await second.management.stop("roll");

@@ -1,10 +1,10 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import type { ConfigInput } from "../../../config/schema.js";
 import { startManaged, WAIT_MS } from "./managed-rig.js";
-import { SmallRegistry } from "./small-registry.js";
 import { command, folderOf, isAlive, linesOf, until } from "./support.js";
+import { VersionsToFollow } from "./versions-to-follow.js";
 
 interface Given {
   readonly follow?: string;
@@ -15,15 +15,14 @@ interface Given {
 
 async function startFollower(t: Test, { follow = "latest", switches = [], deployment = {}, port = 0 }: Given = {}) {
   const folder = folderOf(t);
-  const [starts, bad, file] = ["starts", "bad", "package"].map((name) => join(folder, name)) as [
+  const [starts, bad, dataDir] = ["starts", "bad", "data"].map((name) => join(folder, name)) as [
     string,
     string,
     string,
   ];
-  writeFileSync(file, "");
-  const small = new SmallRegistry(file);
-  small.add("m", 1);
-  small.point("m", "champion", 1);
+  const versions = await VersionsToFollow.open(dataDir, t);
+  await versions.add("m");
+  await versions.point("m", "champion", 1);
   const run = command("--starts", starts, "--bad-file", bad, ...switches, "--", "{model_uri}");
   const config: ConfigInput = {
     discovery: { process: [{ name: "m", command: run, port, model_uri: `sluice://m/${follow}`, follow }] },
@@ -31,13 +30,11 @@ async function startFollower(t: Test, { follow = "latest", switches = [], deploy
       deployment: { auto: { health_check_timeout: "10m", deployment_retry_attempts: 0 }, ...deployment },
     },
   };
-  const dataDir = join(folder, "data");
-  mkdirSync(dataDir, { recursive: true });
-  const rig = await startManaged(t, config, dataDir, { registry: small.registry });
+  const rig = await startManaged(t, config, dataDir, { registry: versions.registry });
   const { catalogue } = rig;
   return {
     ...rig,
-    small,
+    versions,
     config,
     fails: (...uris: string[]) => writeFileSync(bad, uris.join("\n")),
     pids: () => linesOf(starts).map(Number),
@@ -57,12 +54,12 @@ async function who(url: string | null, ms = 0): Promise<{ pid: number; arguments
 t.test(
   "a new version is started beside the present one, takes its place once it is ready, and that one ends",
   async (t) => {
-    const { small, start, runs, catalogue, pids, metrics, phase } = await startFollower(t);
+    const { versions, start, runs, catalogue, pids, metrics, phase } = await startFollower(t);
     const first = await start();
     t.equal(first.modelUri, "sluice://m/1");
     const seen: string[] = [];
     const forget = catalogue.onChange(([model]) => void seen.push(`${model!.state} ${model!.modelUri}`));
-    small.add("m", 2);
+    await versions.add("m");
     await runs("sluice://m/2");
     forget();
     t.strictSame(
@@ -82,11 +79,11 @@ t.test(
 );
 
 t.test("a call that began on the former one is served to its end, and holds nothing but that", async (t) => {
-  const { small, start, runs, catalogue, pids, state } = await startFollower(t);
+  const { versions, start, runs, catalogue, pids, state } = await startFollower(t);
   const { url } = await start();
   const release = catalogue.lease("m", "a call", "server");
   const waiting = catalogue.lease("m", "waiting tasks");
-  small.add("m", 2);
+  await versions.add("m");
   await runs("sluice://m/2");
   t.equal(state()!.formerServers, 1);
   await new Promise((resolve) => setTimeout(resolve, 300));
@@ -98,10 +95,10 @@ t.test("a call that began on the former one is served to its end, and holds noth
 });
 
 t.test("nothing is changed while a training is under way on the present one", async (t) => {
-  const { small, start, runs, catalogue, state, phase, pids } = await startFollower(t);
+  const { versions, start, runs, catalogue, state, phase, pids } = await startFollower(t);
   await start();
   const release = catalogue.lease("m", "a training", "training");
-  small.add("m", 2);
+  await versions.add("m");
   await phase("waiting");
   t.match(state()!.problem, /training/);
   await new Promise((resolve) => setTimeout(resolve, 300));
@@ -113,15 +110,15 @@ t.test("nothing is changed while a training is under way on the present one", as
 t.test(
   "a version that does not run leaves the one before in place, and is tried again for an operator alone",
   async (t) => {
-    const { small, start, runs, fails, phase, state, catalogue, management, pids, metrics } = await startFollower(t);
+    const { versions, start, runs, fails, phase, state, catalogue, management, pids, metrics } = await startFollower(t);
     const { serverId } = await start();
     fails("sluice://m/2");
-    small.add("m", 2);
+    await versions.add("m");
     await phase("failed");
     t.match(state(), { wanted: "sluice://m/2", problem: /exited with code 11/ });
     t.match(catalogue.get("m"), { state: "ready", serverId: serverId!, modelUri: "sluice://m/1" });
     const tries = pids().length;
-    small.add("another", 1);
+    await versions.add("another");
     await new Promise((resolve) => setTimeout(resolve, 300));
     t.equal(pids().length, tries, "not again by itself");
     t.match(await metrics(), /sluice_model_rollouts_total\{model="m",outcome="failed"\} 1/);
@@ -135,41 +132,41 @@ t.test(
 );
 
 t.test("a version that failed is forgotten when another one comes", async (t) => {
-  const { small, start, runs, fails, phase } = await startFollower(t);
+  const { versions, start, runs, fails, phase } = await startFollower(t);
   await start();
   fails("sluice://m/2");
-  small.add("m", 2);
+  await versions.add("m");
   await phase("failed");
-  small.add("m", 3);
+  await versions.add("m");
   await runs("sluice://m/3");
   await phase("settled");
 });
 
 t.test("an alias that is moved brings its version, back and forth", async (t) => {
-  const { small, start, runs, pids } = await startFollower(t, { follow: "champion" });
+  const { versions, start, runs, pids } = await startFollower(t, { follow: "champion" });
   await start();
-  small.add("m", 2);
+  await versions.add("m");
   await new Promise((resolve) => setTimeout(resolve, 200));
   t.equal(pids().length, 1, "a newer version alone changes nothing");
-  small.point("m", "champion", 2);
+  await versions.point("m", "champion", 2);
   await runs("sluice://m/2");
-  small.point("m", "champion", 1);
+  await versions.point("m", "champion", 1);
   await runs("sluice://m/1");
 });
 
 t.test("the newest version's deletion brings the one before", async (t) => {
-  const { small, start, runs } = await startFollower(t);
-  small.add("m", 2);
+  const { versions, start, runs } = await startFollower(t);
+  await versions.add("m");
   t.match(await start(), { modelUri: "sluice://m/2" });
-  small.remove("m", 2);
+  await versions.remove("m", 2);
   await runs("sluice://m/1");
 });
 
 t.test("a burst of versions ends with the newest", async (t) => {
-  const { small, start, runs, pids, phase } = await startFollower(t);
+  const { versions, start, runs, pids, phase } = await startFollower(t);
   await start();
   for (let number = 2; number <= 6; number++) {
-    small.add("m", number);
+    await versions.add("m");
     await new Promise((resolve) => setTimeout(resolve, 40));
   }
   await runs("sluice://m/6");
@@ -178,8 +175,8 @@ t.test("a burst of versions ends with the newest", async (t) => {
 });
 
 t.test("a model that does not run is left alone, and its next start takes the newest", async (t) => {
-  const { small, start, catalogue, pids } = await startFollower(t);
-  small.add("m", 2);
+  const { versions, start, catalogue, pids } = await startFollower(t);
+  await versions.add("m");
   await new Promise((resolve) => setTimeout(resolve, 100));
   t.equal(catalogue.get("m")!.state, "absent");
   t.match(await start(), { modelUri: "sluice://m/2" });
@@ -189,10 +186,10 @@ t.test("a model that does not run is left alone, and its next start takes the ne
 const TIGHT = { memory: { budget: "100MiB", default: "60MiB" } } as const;
 
 t.test("where two have no room the present one is stopped first, once nothing holds it", async (t) => {
-  const { small, start, runs, catalogue, pids, phase, state } = await startFollower(t, { deployment: TIGHT });
+  const { versions, start, runs, catalogue, pids, phase, state } = await startFollower(t, { deployment: TIGHT });
   await start();
   const release = catalogue.lease("m", "a request");
-  small.add("m", 2);
+  await versions.add("m");
   await phase("waiting");
   t.match(state()!.problem, /in use/);
   t.ok(isAlive(pids()[0]!));
@@ -205,10 +202,10 @@ t.test("where two have no room the present one is stopped first, once nothing ho
 t.test(
   "the one that was stopped first is started again when the new version does not run, for those who wait too",
   async (t) => {
-    const { small, start, fails, pids, phase, state } = await startFollower(t, { deployment: TIGHT });
+    const { versions, start, fails, pids, phase, state } = await startFollower(t, { deployment: TIGHT });
     await start();
     fails("sluice://m/2");
-    small.add("m", 2);
+    await versions.add("m");
     await until(() => !isAlive(pids()[0]!), "its stop");
     t.match(await start(), { state: "ready", modelUri: "sluice://m/1" });
     await phase("failed");
@@ -222,9 +219,9 @@ t.test("models that never run together, and one with a port of its own, are stop
     { port: 20_000 + Math.floor(Math.random() * 10_000) },
   ]) {
     await t.test(JSON.stringify(Object.keys(given)), async (t) => {
-      const { small, start, runs, pids } = await startFollower(t, given);
+      const { versions, start, runs, pids } = await startFollower(t, given);
       await start();
-      small.add("m", 2);
+      await versions.add("m");
       await until(() => !isAlive(pids()[0]!), "its stop");
       t.notOk(pids().length === 2 && isAlive(pids()[0]!));
       await runs("sluice://m/2");
@@ -233,11 +230,11 @@ t.test("models that never run together, and one with a port of its own, are stop
 });
 
 t.test("a present server that dies while the new one starts is followed by the new one", async (t) => {
-  const { small, start, pids, phase, catalogue } = await startFollower(t, {
+  const { versions, start, pids, phase, catalogue } = await startFollower(t, {
     switches: ["--ready-after", "300"],
   });
   const { serverId } = await start();
-  small.add("m", 2);
+  await versions.add("m");
   await phase("starting");
   await until(() => pids().length === 2, "the new one's program");
   process.kill(pids()[0]!, "SIGKILL");
@@ -247,11 +244,11 @@ t.test("a present server that dies while the new one starts is followed by the n
 });
 
 t.test("a stop in the middle ends both", async (t) => {
-  const { small, start, pids, phase, management, catalogue } = await startFollower(t, {
+  const { versions, start, pids, phase, management, catalogue } = await startFollower(t, {
     switches: ["--ready-after", "400"],
   });
   await start();
-  small.add("m", 2);
+  await versions.add("m");
   await phase("starting");
   await until(() => pids().length === 2, "the new one's program");
   await management.stop("m");
@@ -260,11 +257,11 @@ t.test("a stop in the middle ends both", async (t) => {
 });
 
 t.test("an entry that the configuration loses in the middle leaves nothing behind", async (t) => {
-  const { small, start, pids, phase, reload, catalogue } = await startFollower(t, {
+  const { versions, start, pids, phase, reload, catalogue } = await startFollower(t, {
     switches: ["--ready-after", "400"],
   });
   await start();
-  small.add("m", 2);
+  await versions.add("m");
   await phase("starting");
   await until(() => pids().length === 2, "the new one's program");
   reload({});

@@ -3,11 +3,11 @@
  * waits for room.
  */
 import type { SluiceError } from "../../../core/contract/errors.js";
-import { rebuildFault } from "../archive/byte-faults.js";
-import type { FromThread } from "../archive/byte-messages.js";
-import type { ByteThreads, ThreadStream } from "../archive/byte-threads.js";
-import type { Flight } from "../archive/flight.js";
-import { Outbox } from "../archive/outbox.js";
+import { rebuildFault } from "./byte-faults.js";
+import type { FromThread } from "./byte-messages.js";
+import type { ByteThreads, ThreadStream } from "./byte-threads.js";
+import type { Flight } from "./flight.js";
+import { Outbox } from "./outbox.js";
 
 /** On their way, of one stream. */
 const MAX_STREAM_BYTES = 6 * 1024 * 1024;
