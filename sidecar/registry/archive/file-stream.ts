@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import { rebuildFault } from "./byte-faults.js";
 import type { FromThread, ReadBegin } from "./byte-messages.js";
 import type { ByteThreads, ThreadStream } from "./byte-threads.js";
+import { takePiece } from "./pieces.js";
 import type { Slot, Slots } from "./slots.js";
 
 /** Read ahead of one reader, where there are slots to spare. */
@@ -75,7 +76,7 @@ export class FileStream extends Readable {
   #gather(): void {
     const { slots, task } = this.#options;
     const { slot, bytes } = this.#ready.shift()!;
-    this.#piece ??= Buffer.allocUnsafeSlow(Math.min(task.pieceBytes, task.bytes - this.#doneBytes));
+    this.#piece ??= takePiece(Math.min(task.pieceBytes, task.bytes - this.#doneBytes));
     slot.bytes.copy(this.#piece, this.#pieceBytes, 0, bytes);
     slots.give(slot);
     this.#pieceBytes += bytes;
