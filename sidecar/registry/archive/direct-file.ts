@@ -14,7 +14,10 @@ const WASM_PAGE_BYTES = 64 * 1024;
 
 /** The types of Node leave it out. */
 declare const WebAssembly: {
-  readonly Memory: new (pages: { readonly initial: number; readonly maximum: number }) => { readonly buffer: ArrayBuffer };
+  readonly Memory: new (pages: {
+    readonly initial: number;
+    readonly maximum: number;
+  }) => { readonly buffer: ArrayBuffer };
 };
 
 /** What is on its way to the disk in this thread; its memory begins on a page. Null: there is none such. */
