@@ -7,6 +7,7 @@ import {
   type ServerWritableStream,
   type sendUnaryData,
 } from "@grpc/grpc-js";
+import { expectBigBuffers } from "../../sidecar/registry/heap.js";
 import { CHUNK_BYTES } from "./messages.js";
 import { serveOrders } from "./serve-orders.js";
 import { service } from "./wire.js";
@@ -16,6 +17,9 @@ interface UploadMessage {
   readonly body?: { readonly data_chunk: Buffer } | null;
 }
 type Request = { readonly version_number: number };
+
+// Whatever the registry has from V8, its peer has too.
+expectBigBuffers();
 
 /** Of each "version", in the order of their making. */
 const sizes: number[] = [];

@@ -23,23 +23,25 @@ export async function measureWatchers(
   { watchers, rounds }: { readonly watchers: number; readonly rounds: number },
 ): Promise<Watching> {
   registry.commitsMs.length = 0;
-  const { timesMs, growthMib, pauseMs } = await registry.strained(() =>
+  const { timesMs, ...strain } = await registry.strained(() =>
     client.obey({ type: "watch", port: registry.port, watchers, rounds }),
   );
-  const commitsMs = registry.commitsMs.slice(1);
+  // The first ones, in which all have begun to watch and what is done was compiled, are not measured.
+  const commitsMs = registry.commitsMs.slice(-rounds);
   const delaysMs = timesMs.map((seenMs, index) => seenMs - commitsMs[Math.floor(index / watchers)]!);
-  return { delaysMs, growthMib, pauseMs };
+  const { growthMib, pauseMs, cpuSeconds } = strain;
+  return { delaysMs, growthMib, pauseMs, cpuSeconds };
 }
 
 export async function measureListing(
   { client, registry }: { readonly client: ClientProcess; readonly registry: ServerProcess },
   { pageSize, versions }: { readonly pageSize: number; readonly versions: number },
 ): Promise<Listing> {
-  const { seconds, count, timesMs, growthMib, pauseMs } = await registry.strained(() =>
+  const { seconds, count, timesMs, growthMib, pauseMs, cpuSeconds } = await registry.strained(() =>
     client.obey({ type: "list", port: registry.port, pageSize }),
   );
   if (count !== versions) throw new Error(`${count} versions were listed instead of ${versions}`);
-  return { pageSize, seconds, timesMs, growthMib, pauseMs };
+  return { pageSize, seconds, timesMs, growthMib, pauseMs, cpuSeconds };
 }
 
 /** Rows alone: a list reads no bytes. */

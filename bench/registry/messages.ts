@@ -10,8 +10,10 @@ export interface ServerReady {
 }
 
 export interface ServerState {
-  /** The event loop's longest pause since `begin`, in milliseconds. */
+  /** The event loop's longest pause since `begin`, in milliseconds, less the time in which it waited for a core. */
   readonly pauseMs: number;
+  /** Of the whole process, from its start. */
+  readonly cpuSeconds: number;
 }
 
 /** To the client. Each is answered with a {@link ClientResult}. */

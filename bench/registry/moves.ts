@@ -30,6 +30,8 @@ export interface Move {
   readonly timesMs: number[];
   readonly growthMib: number[];
   readonly pausesMs: number[];
+  /** Of the server, for each GiB. */
+  readonly cpuSecondsPerGib: number[];
 }
 
 export interface MoveRig {
@@ -55,6 +57,7 @@ export async function measureSize(rig: MoveRig, { name, bytes, rounds, times }: 
         timesMs: [],
         growthMib: [],
         pausesMs: [],
+        cpuSecondsPerGib: [],
       };
       moves.push(move);
       return move;
@@ -86,4 +89,5 @@ async function measureMove(rig: MoveRig, move: Move, shape: Shape): Promise<void
   move.timesMs.push(...result.timesMs);
   move.growthMib.push(result.growthMib);
   move.pausesMs.push(result.pauseMs);
+  move.cpuSecondsPerGib.push(result.cpuSeconds / (result.count / 2 ** 30));
 }

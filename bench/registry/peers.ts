@@ -10,8 +10,10 @@ const ORDER_MS = 300_000;
 export interface Strain {
   /** Of the resident memory's peak over what was resident before, in MiB. */
   readonly growthMib: number;
-  /** The event loop's longest pause. */
+  /** The event loop's longest pause of its own. */
   readonly pauseMs: number;
+  /** Processor time, all threads together. */
+  readonly cpuSeconds: number;
 }
 
 export class ServerProcess {
@@ -41,12 +43,12 @@ export class ServerProcess {
   /** Does the work and says what it cost the server. */
   async strained<Value>(work: () => Promise<Value>): Promise<Value & Strain> {
     const pid = this.#child.pid!;
-    await this.#order("begin");
+    const before = await this.#order("begin");
     resetPeak(pid);
     const beforeMib = readRssMib(pid);
     const value = await work();
-    const { pauseMs } = await this.#order("end");
-    return { ...value, growthMib: readPeakMib(pid) - beforeMib, pauseMs };
+    const { pauseMs, cpuSeconds } = await this.#order("end");
+    return { ...value, growthMib: readPeakMib(pid) - beforeMib, pauseMs, cpuSeconds: cpuSeconds - before.cpuSeconds };
   }
 
   stop(): Promise<void> {
@@ -54,8 +56,15 @@ export class ServerProcess {
   }
 
   #order(type: ServerOrder["type"]): Promise<ServerState> {
-    return new Promise((resolve) => {
-      this.#answer = resolve;
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`no word from ${this.name} in ${START_MS} ms`)), START_MS);
+      const gone = (code: number | null) => reject(new Error(`${this.name} ended with ${code}`));
+      this.#child.once("exit", gone);
+      this.#answer = (state) => {
+        clearTimeout(late);
+        this.#child.off("exit", gone);
+        resolve(state);
+      };
       this.#child.send({ type } satisfies ServerOrder);
     });
   }

@@ -48,6 +48,7 @@ function reportMoves(moves: readonly Move[], direction: Move["direction"]): void
     "p50 ms",
     "growth MiB",
     "pause ms",
+    "CPU s/GiB",
   ];
   const lines = moves
     .filter((move) => move.direction === direction)
@@ -61,6 +62,7 @@ function reportMoves(moves: readonly Move[], direction: Move["direction"]): void
       formatMs(quantile(move.timesMs, 0.5)),
       formatMib(most(move.growthMib)),
       formatMs(most(move.pausesMs)),
+      BIG_BYTES.has(move.size) ? median(move.cpuSecondsPerGib).toFixed(2) : "",
     ]);
   printSection(direction === "upload" ? "Up" : "Down", formatTable(header, lines));
 }

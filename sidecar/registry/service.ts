@@ -10,6 +10,7 @@ import type { Registry as MetricsRegistry } from "../../core/runtime/metrics.js"
 import { registrySettingsOf } from "../settings.js";
 import type { Registration, RegistrationState } from "./directory/registration.js";
 import type { RegistryServer } from "./grpc.js";
+import { expectBigBuffers } from "./heap.js";
 import { type OpenRegistry, openRegistry } from "./open-registry.js";
 import { openRegistryLog, type RegistryLog } from "./registry-log.js";
 import { createRegistryMetrics, type RegistryMetrics } from "./registry-metrics.js";
@@ -58,6 +59,7 @@ const SERVER_STOP_MS = 5_000;
 /** @throws SluiceError when its database, archive or log file cannot be had; nothing is left open then */
 export async function openRegistryService(options: RegistryServiceOptions): Promise<RegistryService> {
   const { config, databaseFile, archiveDir, process, clock, onDeath } = options;
+  expectBigBuffers();
   // gRPC takes longest to load: meanwhile the database opens.
   const grpc = import("./grpc.js");
   grpc.catch(() => undefined);

@@ -7,6 +7,7 @@ import type { Seal } from "./archive.js";
 import { damagedVersion, rebuildFault } from "./byte-faults.js";
 import type { FromThread, ReadBegin } from "./byte-messages.js";
 import type { ByteThreads, ThreadStream } from "./byte-threads.js";
+import { takePiece } from "./pieces.js";
 import type { Slot, Slots } from "./slots.js";
 
 /** Read ahead of one reader, where there are slots to spare. */
@@ -97,7 +98,7 @@ export class FileStream extends Readable {
   #gather(): void {
     const { slots, task } = this.#options;
     const { slot, bytes } = this.#ready.shift()!;
-    this.#piece ??= Buffer.allocUnsafeSlow(Math.min(task.pieceBytes, task.bytes - this.#doneBytes));
+    this.#piece ??= takePiece(Math.min(task.pieceBytes, task.bytes - this.#doneBytes));
     slot.bytes.copy(this.#piece, this.#pieceBytes, 0, bytes);
     slots.give(slot);
     this.#pieceBytes += bytes;

@@ -7,6 +7,7 @@ import { fdatasync, fsync, ftruncateSync, writevSync } from "node:fs";
 import { promisify } from "node:util";
 import { failpoint } from "../../../core/runtime/failpoints.js";
 import type { FromThread, WriteBegin } from "./byte-messages.js";
+import { BLOCK_BYTES, DirectFile, MIN_DIRECT_BYTES } from "./direct-file.js";
 import { readFully } from "./thread-reader.js";
 
 type Say = (message: FromThread, transfer?: readonly ArrayBuffer[]) => void;
@@ -23,6 +24,10 @@ export class ThreadWriter {
   readonly #say: Say;
   readonly #hash = createHash("sha256");
   #position = 0;
+  /** Asked for with the first bytes that are many at once. */
+  #direct: DirectFile | null | undefined;
+  /** The beginning of a block that is not whole yet, behind the position. */
+  #rest: Uint8Array = new Uint8Array(0);
   #unsyncedBytes = 0;
   #writingBack: Promise<void> | null = null;
   #syncing: Promise<void> | null = null;
@@ -62,10 +67,8 @@ export class ThreadWriter {
       return;
     }
     failpoint("archive.before_write");
-    writeFully(file, chunks, this.#position);
+    this.#put(file, chunks, bytes);
     freeMemory(chunks);
-    this.#position += bytes;
-    this.#unsyncedBytes += bytes;
     if (isDurable) this.#writeBack(file);
     this.#say({ type: "written", id, bytes });
   }
@@ -73,6 +76,7 @@ export class ThreadWriter {
   async sync(seal: boolean): Promise<void> {
     const { id, file, isDurable } = this.#task;
     if (file !== null && isDurable) {
+      this.#putRest();
       this.#syncing = this.#syncFile(file);
       await this.#syncing;
     }
@@ -88,12 +92,69 @@ export class ThreadWriter {
   }
 
   stop(): void {
+    if (this.#stopped) return;
     this.#stopped = true;
+    try {
+      this.#putRest();
+    } catch {
+      // Nobody was promised that it would be kept.
+    }
+    this.#direct?.close();
   }
 
   /** Resolves when nothing uses the file any more. */
   async idle(): Promise<void> {
     await Promise.allSettled([this.#writingBack, this.#syncing]);
+  }
+
+  /** Whole blocks past the cache, where there are many; what is left waits for the rest of its block. */
+  #put(file: number, chunks: readonly Uint8Array[], bytes: number): void {
+    const aligned = this.#alignment();
+    const wholeBytes = wholeBlocks(this.#rest.byteLength + bytes - aligned);
+    if (!this.#task.isDurable || wholeBytes < MIN_DIRECT_BYTES) return this.#putThroughCache(file, chunks);
+    this.#direct ??= DirectFile.open(file);
+    if (this.#direct === null) return this.#putThroughCache(file, chunks);
+    let left = this.#withRest(chunks);
+    if (aligned > 0) {
+      const head = first(left, aligned);
+      left = beyond(left, aligned);
+      this.#putThroughCache(file, head);
+    }
+    const written = this.#direct.write(left, wholeBytes, this.#position);
+    this.#position += written;
+    left = beyond(left, written);
+    if (written === wholeBytes) {
+      this.#rest = Uint8Array.from(Buffer.concat(left));
+      return;
+    }
+    this.#direct.close();
+    this.#direct = null;
+    this.#putThroughCache(file, left);
+  }
+
+  #putThroughCache(file: number, chunks: readonly Uint8Array[]): void {
+    const all = this.#withRest(chunks);
+    const bytes = all.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+    writeFully(file, all, this.#position);
+    this.#position += bytes;
+    this.#unsyncedBytes += bytes;
+  }
+
+  #putRest(): void {
+    const { file } = this.#task;
+    if (file !== null && this.#rest.byteLength > 0) this.#putThroughCache(file, []);
+  }
+
+  #withRest(chunks: readonly Uint8Array[]): readonly Uint8Array[] {
+    if (this.#rest.byteLength === 0) return chunks;
+    const all = [this.#rest, ...chunks];
+    this.#rest = new Uint8Array(0);
+    return all;
+  }
+
+  /** Bytes until the next block begins. */
+  #alignment(): number {
+    return (BLOCK_BYTES - (this.#position % BLOCK_BYTES)) % BLOCK_BYTES;
   }
 
   #writeBack(file: number): void {
@@ -117,6 +178,16 @@ function writeFully(file: number, chunks: readonly Uint8Array[], position: numbe
     at += count;
     left = beyond(left, count);
   }
+}
+
+function wholeBlocks(bytes: number): number {
+  return bytes - (bytes % BLOCK_BYTES);
+}
+
+/** Their first bytes. */
+function first(chunks: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
+  const together = Buffer.concat(chunks.map((chunk) => chunk.subarray(0, bytes)));
+  return [together.subarray(0, bytes)];
 }
 
 /** What is left of them after their first bytes. */

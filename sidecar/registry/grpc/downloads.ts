@@ -1,9 +1,10 @@
 /** The bytes of a version, sent piece by piece as the client takes them. */
 import { shownId, type VersionInfo } from "../../../core/contract/registry.js";
+import { givePiece } from "../archive/pieces.js";
 import type { Registry } from "../registry.js";
 import { asRefusal, CallRefused, isMissing, unknownVersion } from "./statuses.js";
 import { versionAt } from "./versions.js";
-import { encodeReply, type Requests } from "./wire.js";
+import { encodePiece, encodeReply, type Requests } from "./wire.js";
 
 /** A stream of replies. */
 export interface ReplyStream {
@@ -27,7 +28,9 @@ export async function sendVersionData(
     let isEmpty = true;
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
       isEmpty = false;
-      await replies.send(encodeReply("RetrieveVersionData", { data_chunk: chunk }));
+      await replies.send(encodePiece(chunk));
+      // What is sent is a copy that the library made.
+      givePiece(chunk);
     }
     // No data is one piece without bytes: some clients wait for a first one.
     if (isEmpty) await replies.send(encodeReply("RetrieveVersionData", { data_chunk: Buffer.alloc(0) }));

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 import { type Deserialize, loadSync, type PackageDefinition, type Serialize } from "@grpc/proto-loader";
 import type { RegistryModel, VersionInfo } from "../../../core/contract/registry.js";
+import { isPiece } from "../archive/pieces.js";
 
 export const SERVICE_NAME = "cogmentAPI.ModelRegistrySP";
 
@@ -73,6 +74,23 @@ export const service: ServiceDefinition = Object.fromEntries(
 
 export function encodeReply(method: Method, reply: object): Buffer {
   return (described[method].responseSerialize as Serialize<object>)(reply);
+}
+
+/** Field 1, bytes. */
+const DATA_CHUNK_TAG = 0x0a;
+
+/** A reply of RetrieveVersionData: a piece of the archive is encoded where it lies, by what is written into the room in front of it. */
+export function encodePiece(chunk: Uint8Array): Buffer {
+  if (!isPiece(chunk) || chunk.byteLength === 0) return encodeReply("RetrieveVersionData", { data_chunk: chunk });
+  const head = [DATA_CHUNK_TAG];
+  for (let left = chunk.byteLength; ; left >>>= 7) {
+    head.push(left < 0x80 ? left : (left & 0x7f) | 0x80);
+    if (left < 0x80) break;
+  }
+  const start = chunk.byteOffset - head.length;
+  const reply = Buffer.from(chunk.buffer as ArrayBuffer, start, head.length + chunk.byteLength);
+  reply.set(head);
+  return reply;
 }
 
 export function wireModel({ modelId, userData }: RegistryModel): WireModelInfo {
