@@ -9,7 +9,6 @@ import { type Environment, layerOfText, mergeVariables, readEnvironment, type Va
 import { ConfigError, type ConfigFault, faultAt, type Origin } from "./faults.js";
 import { DEFAULT_CONFIG_FILE, display, named, readDotenv, readTextFile } from "./files.js";
 import { faultsOf } from "./issues.js";
-import { settingsWithoutEffect } from "./later.js";
 import { joinLayers, type Layer, layerOf, type Merged, merge, NO_LAYER, type Path } from "./layers.js";
 import { isLoopback } from "./loopback.js";
 import { resolvePaths, socketFaults } from "./paths.js";
@@ -76,7 +75,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   }
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults.sort(byPlace));
   const config = deepFreeze(resolvePaths(parsed.data, options.cwd));
-  const warnings = [...sources.warnings, ...warningsOf(config), ...warningsOfLater(sources.merged)];
+  const warnings = [...sources.warnings, ...warningsOf(config)];
   return { config, files: sources.files, warnings };
 }
 
@@ -181,11 +180,6 @@ function readFlags(flags: Readonly<Record<string, unknown>>): Layer {
     return layerOf(value, () => origin, dotted.split("."));
   });
   return joinLayers(layers);
-}
-
-function warningsOfLater({ raw }: Merged): string[] {
-  const paths = settingsWithoutEffect(raw);
-  return paths.length === 0 ? [] : [`no effect before a later version: ${paths.join(", ")}`];
 }
 
 /** What gRPC clients take in one message by default, less the few bytes around a chunk. */

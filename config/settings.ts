@@ -22,8 +22,6 @@ export interface Node {
   readonly kind: SettingKind;
   readonly nullable: boolean;
   readonly secret: boolean;
-  /** It, with all below it, takes effect only with a later version. */
-  readonly isLater: boolean;
   readonly description: string | undefined;
   /** As an operator would write it; undefined when the key must be given. */
   readonly default: unknown;
@@ -110,7 +108,6 @@ interface ZodDef {
 interface Meta {
   readonly description?: string;
   readonly secret?: boolean;
-  readonly later?: boolean;
   readonly unit?: "duration" | "size";
 }
 
@@ -138,7 +135,6 @@ function describe(schema: z.ZodType): Node {
     kind: meta.unit ?? kindOf(def.type),
     nullable,
     secret: meta.secret === true,
-    isLater: meta.later === true,
     description: meta.description,
     default: given,
     whole: bounds.format === "safeint",
@@ -195,12 +191,6 @@ export function nodeAt(path: readonly (string | number)[], from: Node = ROOT): N
 /** True when the value at this path must never be shown: it, or something above it, is a secret. */
 export function isSecret(path: readonly (string | number)[]): boolean {
   return path.some((_, index) => nodeAt(path.slice(0, index + 1))?.secret === true);
-}
-
-/** True when what stands at this path, or something above it, takes effect only with a later version. */
-export function isLater(path: readonly string[]): boolean {
-  const steps = path.map((step) => (step === "[]" ? 0 : step));
-  return steps.some((_, index) => nodeAt(steps.slice(0, index + 1))?.isLater === true);
 }
 
 /** Every setting, sections included, in the schema's order. */

@@ -71,8 +71,6 @@ export const priority = () => z.number().int().min(0).max(9);
 
 /** Marks a value that is masked wherever the configuration is shown. */
 export const SECRET = { secret: true } as const;
-/** Marks what is understood, so that a file written for it stays valid, but changes nothing before a later version. */
-export const LATER = { later: true } as const;
 export const secret = () => z.string().meta(SECRET);
 
 /** How often a model server may be called. */

@@ -10,10 +10,13 @@ import { type OfVersion, versionOf, versionPath } from "./registry-reference.js"
 import { bothForms } from "./replies.js";
 
 const CHUNK_BYTES = 256 * 1024;
+/** Bodies sent at a time. Each that is not taken keeps a megabyte or so in this process and in the proxy. */
+const MAX_SENT = 64;
 
 export function registerRegistryData(app: FastifyInstance, deps: RegistryRouteDeps): void {
+  const places = new SendPlaces();
   for (const url of bothForms("/registry/models/:model/versions/:version/data")) {
-    const sending = (request: FastifyRequest<OfVersion>, reply: FastifyReply) => send(deps, { request, reply });
+    const sending = (request: FastifyRequest<OfVersion>, reply: FastifyReply) => send(deps, { request, reply, places });
     app.get<OfVersion>(url, sending);
     app.head<OfVersion>(url, sending);
   }
@@ -22,9 +25,25 @@ export function registerRegistryData(app: FastifyInstance, deps: RegistryRouteDe
 interface Download {
   readonly request: FastifyRequest<OfVersion>;
   readonly reply: FastifyReply;
+  readonly places: SendPlaces;
 }
 
-async function send(deps: RegistryRouteDeps, { request, reply }: Download): Promise<FastifyReply> {
+class SendPlaces {
+  #taken = 0;
+
+  /** Until the answer is over. @throws REGISTRY_BUSY */
+  take({ raw }: FastifyReply): void {
+    if (this.#taken >= MAX_SENT) {
+      throw new SluiceError("REGISTRY_BUSY", `${MAX_SENT} downloads are under way, the limit`, { retryAfterMs: 5_000 });
+    }
+    this.#taken += 1;
+    raw.once("close", () => {
+      this.#taken -= 1;
+    });
+  }
+}
+
+async function send(deps: RegistryRouteDeps, { request, reply, places }: Download): Promise<FastifyReply> {
   const info = versionOf(deps.registry, request.params);
   const { dataBytes: size } = info;
   const isHead = request.method === "HEAD";
@@ -35,6 +54,7 @@ async function send(deps: RegistryRouteDeps, { request, reply }: Download): Prom
     throw new SluiceError("RANGE_NOT_SATISFIABLE", `the version has ${size} bytes, and none of them were asked for`);
   }
   const part = portion.kind === "part" ? portion.range : null;
+  if (!isHead) places.take(reply);
   // Before the head is set: what is damaged is told in another one.
   const stream = isHead ? null : await open(deps, info, part === null ? {} : { first: part.start, last: part.end });
   void reply.headers({

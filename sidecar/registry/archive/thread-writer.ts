@@ -111,9 +111,15 @@ export class ThreadWriter {
   #put(file: number, chunks: readonly Uint8Array[], bytes: number): void {
     const aligned = this.#alignment();
     const wholeBytes = wholeBlocks(this.#rest.byteLength + bytes - aligned);
-    if (!this.#task.isDurable || wholeBytes < MIN_DIRECT_BYTES) return this.#putThroughCache(file, chunks);
+    if (!this.#task.isDurable || wholeBytes < MIN_DIRECT_BYTES) {
+      this.#putThroughCache(file, chunks);
+      return;
+    }
     this.#direct ??= DirectFile.open(file);
-    if (this.#direct === null) return this.#putThroughCache(file, chunks);
+    if (this.#direct === null) {
+      this.#putThroughCache(file, chunks);
+      return;
+    }
     let left = this.#withRest(chunks);
     if (aligned > 0) {
       const head = first(left, aligned);

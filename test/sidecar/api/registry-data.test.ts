@@ -119,6 +119,15 @@ t.test("a download that was begun goes on when the version is deleted", async (t
   t.match(await ask("GET", DATA), { status: 404, json: { error: { code: "REGISTRY_VERSION_UNKNOWN" } } });
 });
 
+t.test("so many downloads go on at a time, and a place is free when one has ended", async (t) => {
+  const { call, ask, get } = await withVersion(t, someBytes(2_000_000));
+  const bodies = (await Promise.all(Array.from({ length: 64 }, () => call("GET", DATA)))).map(({ body }) => body);
+  t.match(await ask("GET", DATA), { status: 503, json: { error: { code: "REGISTRY_BUSY" } } });
+  t.equal((await get({}, "HEAD")).status, 200, "a look takes no place");
+  for (const body of bodies) t.equal((await bytesOf(body)).length, 2_000_000);
+  t.equal((await get()).status, 200);
+});
+
 t.test("who reads nothing is let go", async (t) => {
   const bytes = someBytes(8_000_000);
   const { registry, socketPath, post } = await startRegistryApi(t, { idleMs: 100 });
