@@ -2,8 +2,8 @@
  * The model registry: versions up and down beside a gRPC stream that stores nothing and beside `cp` and `sync`, memory, watchers, lists.
  * `npm run bench:registry -- [options]`
  *
- *   --quick          small sizes, one round: about 20 seconds
- *   --sizes LIST     of 1k,1m,256m,2g; default: all, about 5 minutes
+ *   --quick          without 2g, one round: about 80 seconds
+ *   --sizes LIST     of 1k,1m,256m,2g; default: all, some 6 minutes
  *   --rounds N       of each size
  *   --folder PATH    where the data folder is made (its disk is what is measured, 40 GB for 2g); default: the system's temporary folder
  *   --json FILE      all numbers

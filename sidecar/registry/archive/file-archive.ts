@@ -33,8 +33,8 @@ import { IncomingFile, makeWritable } from "./incoming-file.js";
 import { Slots } from "./slots.js";
 
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$/;
-/** Half a MiB each. */
-const READ_SLOTS = 32;
+/** A MiB each. */
+const READ_SLOTS = 16;
 /** On their way to the disk. */
 const MAX_WRITE_BYTES = 48 * 1024 * 1024;
 /** Each holds a piece at least, however slow its reader is. */

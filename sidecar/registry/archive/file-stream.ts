@@ -11,7 +11,7 @@ import { takePiece } from "./pieces.js";
 import type { Slot, Slots } from "./slots.js";
 
 /** Read ahead of one reader, where there are slots to spare. */
-const MAX_STREAM_SLOTS = 6;
+const MAX_STREAM_SLOTS = 3;
 
 export interface FileStreamOptions {
   readonly threads: ByteThreads;

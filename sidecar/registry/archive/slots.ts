@@ -3,9 +3,9 @@
  * buffer for the garbage collector of either side, and there are no more on their way than there are slots.
  */
 
-export const SLOT_BYTES = 512 * 1024;
+export const SLOT_BYTES = 1024 * 1024;
 /** Left for those who need one now, by those who only prepare. */
-const RESERVED_SLOTS = 8;
+const RESERVED_SLOTS = 4;
 
 export interface Slot {
   /** No other pool's. */

@@ -20,8 +20,8 @@ import { IncomingTransient } from "./transient-incoming.js";
 import { nameOf, startsInFile, TransientLedger, type TransientLimits } from "./transient-ledger.js";
 import type { TransientIncoming, TransientKey, Transients } from "./transients.js";
 
-/** Half a MiB each. */
-const READ_SLOTS = 16;
+/** A MiB each. */
+const READ_SLOTS = 8;
 /** On their way through the thread. */
 const MAX_WRITE_BYTES = 16 * 1024 * 1024;
 
