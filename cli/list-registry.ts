@@ -15,8 +15,12 @@ export async function listRegistry(modelId: string | undefined, flags: ListRegis
   const limit = flags.all === true ? Number.POSITIVE_INFINITY : flags.limit;
   await withClient(openClient(flags), (client) =>
     modelId === undefined
-      ? write(modelsOf(client, limit), MODELS, { nothing: "No models.", asJson: flags.json === true })
-      : write(versionsOf(client, modelId, limit), VERSIONS, { nothing: "No versions.", asJson: flags.json === true }),
+      ? write(modelsOf(client, limit), MODELS, { nothing: "No models.", limit, asJson: flags.json === true })
+      : write(versionsOf(client, modelId, limit), VERSIONS, {
+          nothing: "No versions.",
+          limit,
+          asJson: flags.json === true,
+        }),
   );
 }
 
@@ -66,24 +70,30 @@ async function spanOf(client: SluiceClient, path: string, from: number, to: numb
 interface Writing {
   /** Said to a person. */
   readonly nothing: string;
+  /** Rows asked for. */
+  readonly limit: number;
   readonly asJson: boolean;
 }
 
 async function write<Row>(
   pages: AsyncIterable<readonly Row[]>,
   columns: readonly Column<Row>[],
-  { nothing, asJson }: Writing,
+  { nothing, limit, asJson }: Writing,
 ): Promise<void> {
   const layout = layoutOf(process.stdout);
   let isEmpty = true;
+  let count = 0;
   for await (const rows of pages) {
     if (rows.length === 0) continue;
     const text = asJson ? jsonOf(rows, isEmpty) : formatTable(rows, columns, { ...layout, hasHead: isEmpty });
     process.stdout.write(text);
     isEmpty = false;
+    count += rows.length;
   }
   if (asJson) process.stdout.write(isEmpty ? "[]\n" : "\n]\n");
   else if (isEmpty && layout.isTerminal) process.stdout.write(`${nothing}\n`);
+  else if (count === limit && layout.isTerminal)
+    process.stdout.write(`No more than ${limit} are shown; --all shows all.\n`);
 }
 
 function jsonOf(rows: readonly unknown[], isFirst: boolean): string {

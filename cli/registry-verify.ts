@@ -35,8 +35,11 @@ export async function verifyVersions(flags: VerifyFlags): Promise<void> {
   } finally {
     bar.end();
   }
-  if (problems > 0) process.exitCode = EXIT.failed;
-  else if (process.stdout.isTTY && flags.json !== true) process.stdout.write(`${bar.sum()}\n`);
+  if (problems > 0) {
+    process.exitCode = EXIT.failed;
+    const found = problems === 1 ? "1 problem" : `${problems} problems`;
+    process.stderr.write(`${found}: restore what is damaged from a backup, or delete it; docs/registry.md\n`);
+  } else if (process.stdout.isTTY && flags.json !== true) process.stdout.write(`${bar.sum()}\n`);
 }
 
 /** `<model> <version> <problem>`; what belongs to no version is named by its place. */
