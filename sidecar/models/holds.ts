@@ -15,6 +15,8 @@ export interface HoldsOptions {
   readonly onIdle: (name: string) => void;
   /** Whatever a proxy held may be free now. */
   readonly onFree: () => void;
+  /** See {@link Presence}. */
+  readonly expectedProxies: () => number;
 }
 
 /** A server that was replaced by another one of its model. */
@@ -32,10 +34,11 @@ export class Holds {
   readonly #needOf: (model: string) => ModelNeed;
   #isEnding = false;
 
-  constructor({ clock, needOf, nameOf, onIdle, onFree }: HoldsOptions) {
+  constructor({ clock, needOf, nameOf, onIdle, onFree, expectedProxies }: HoldsOptions) {
     this.#needOf = needOf;
     this.leases = new Leases(clock, onIdle);
-    this.presence = new Presence({ clock, take: (name, holder) => this.leases.take(nameOf(name), holder), onFree });
+    const take = (name: string, holder: string) => this.leases.take(nameOf(name), holder);
+    this.presence = new Presence({ clock, take, onFree, expected: expectedProxies });
   }
 
   /** The sidecar ends: tasks wait for the next start, and whom we do not see then is not waited for. */

@@ -99,6 +99,7 @@ class Catalogue implements ManagedCatalogue {
       needOf: options.needOf ?? (() => null),
       nameOf: (nameOrAddress) => this.get(nameOrAddress)?.name ?? nameOrAddress,
       onIdle: (name) => this.#freed(name),
+      expectedProxies: () => this.#config.proxy.workers,
       onFree: () => {
         const { all, others } = this.managed.servers;
         for (const { server } of [...all, ...others]) server.leasesEnded();

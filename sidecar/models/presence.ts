@@ -16,6 +16,9 @@ import type { Clock } from "../../core/runtime/clock.js";
  */
 export const MISSING_HOLD_MS = 20_000;
 
+/** Proxies of an earlier sidecar have found us by then: they look at least every 2 s. */
+const FIND_US_MS = 3_000;
+
 /** Nothing was heard of it since its stream was opened. */
 const UNHEARD = -1;
 
@@ -41,6 +44,8 @@ export interface PresenceOptions {
   readonly take: (model: string, holder: string) => () => void;
   /** Whatever a proxy held may be free now. */
   readonly onFree: () => void;
+  /** How many proxies there should be: an earlier sidecar's take up to 2 s to find us. Default: nobody knows. */
+  readonly expected?: () => number;
 }
 
 export class Presence {
@@ -53,12 +58,14 @@ export class Presence {
   /** Called after each report, and when a proxy goes. */
   readonly #reports = new Set<() => void>();
   readonly #cancelGrace: () => void;
+  readonly #sinceMs: number;
   #version = 1;
   #isGrace = true;
   #isEnding = false;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
+    this.#sinceMs = options.clock.elapsed();
     this.#cancelGrace = options.clock.after(MISSING_HOLD_MS, () => {
       this.#isGrace = false;
       options.onFree();
@@ -77,14 +84,16 @@ export class Presence {
   }
 
   /**
-   * Resolves once every proxy we see acts on the route table as it is now, or after the bound: whoever was told of a new model finds it.
+   * Resolves once every proxy acts on the route table as it is now, one that is on its way to us too, or after the bound: whoever was told
+   * of a new model finds it.
    */
   async whenFollowed(boundMs: number): Promise<void> {
     const version = this.#version;
-    if (!this.#isAnyBehind(version)) return;
+    const isFollowed = () => !this.#isAnyBehind(version) && !this.#isAnyMissing();
+    if (isFollowed()) return;
     const done = new AbortController();
     const look = () => {
-      if (!this.#isAnyBehind(version)) done.abort();
+      if (isFollowed()) done.abort();
     };
     this.#reports.add(look);
     await this.#options.clock.sleep(boundMs, done.signal);
@@ -174,6 +183,16 @@ export class Presence {
   /** True while a proxy that we see has not acknowledged this version or a newer one. */
   #isAnyBehind(version: number): boolean {
     return [...this.#proxies.values()].some(({ streams, acknowledged }) => streams > 0 && acknowledged < version);
+  }
+
+  get #isEarly(): boolean {
+    return this.#options.clock.elapsed() - this.#sinceMs < FIND_US_MS;
+  }
+
+  #isAnyMissing(): boolean {
+    const { expected = () => 0 } = this.#options;
+    const seen = [...this.#proxies.values()].filter(({ streams }) => streams > 0).length;
+    return seen < this.#proxies.size || (this.#isEarly && seen < expected());
   }
 
   /**

@@ -108,7 +108,7 @@ t.test("containers that Sluice may stop are told apart, in any state, with what 
   for (const state of ["paused", "exited", "created", "restarting", "dead"]) {
     t.strictSame(describe([own(state)]).managed, [{ ...expected, state }]);
   }
-  t.match(describe([{ ...own("running"), Names: ["/m"] }]).managed, [{ slot: 0 }]);
+  t.match(describe([{ ...own("running"), Names: ["/model-m"] }]).managed, [{ slot: 0 }]);
   t.match(describe([{ ...own("running"), Names: ["/m.sluice-2"] }]).managed, [{ slot: 2 }]);
   t.match(describe([own("running", { [`${gateway}.ttl`]: "-1" })]).managed, [{ ttlSeconds: -1 }]);
   t.match(describe([own("running", { [`${gateway}.ttl`]: "soon" })]).managed, [{ ttlSeconds: null }]);

@@ -27,7 +27,7 @@ function handClock(): Clock & { pass(ms: number): void } {
   };
 }
 
-function rig(t: Test) {
+function rig(t: Test, expected = 0) {
   const clock = handClock();
   const leases = new Leases(clock);
   let freed = 0;
@@ -37,6 +37,7 @@ function rig(t: Test) {
     onFree: () => {
       freed += 1;
     },
+    expected: () => expected,
   });
   t.teardown(() => presence.stop());
   let sequence = 0;
@@ -236,4 +237,28 @@ t.test("a replaced server keeps the calls that had begun on it, and no other lea
   t.ok(leases.isTraining("m"));
   training();
   t.notOk(leases.isTraining("m"));
+});
+
+t.test("whoever is told of a change finds it, also at a proxy that is on its way back to a new sidecar", async (t) => {
+  const { presence, report } = rig(t, 2);
+  presence.connect("one");
+  report("one");
+  presence.advance();
+  let isFollowed = false;
+  const followed = presence.whenFollowed(60_000).then(() => {
+    isFollowed = true;
+  });
+  report("one");
+  await new Promise(setImmediate);
+  t.notOk(isFollowed, "the other one has not come yet");
+  presence.connect("two");
+  report("two");
+  await followed;
+});
+
+t.test("a proxy that never comes is not waited for once all could have come", async (t) => {
+  const { presence, clock } = rig(t, 2);
+  clock.pass(3_000);
+  await presence.whenFollowed(60_000);
+  t.pass();
 });
