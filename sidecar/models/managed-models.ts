@@ -73,6 +73,7 @@ export class ManagedModels {
   readonly servers: ManagedServers;
   readonly rollouts: Rollouts;
   readonly #options: ManagedModelsOptions;
+  readonly #memories: RolloutMemories;
   readonly #drivers: ManagedDrivers;
   readonly #starts: Starts;
   readonly #reaper: Reaper;
@@ -98,6 +99,7 @@ export class ManagedModels {
       logger,
     });
     const memories = new RolloutMemories({ store, logger });
+    this.#memories = memories;
     this.servers = new ManagedServers({
       config,
       placeOf: (model) => this.#drivers.placeOf(model),
@@ -136,6 +138,7 @@ export class ManagedModels {
 
   /** Takes over what an earlier sidecar left running; ends what nothing names any more. */
   async start(): Promise<void> {
+    this.#memories.read();
     this.#reaper.start();
     await this.#drivers.look();
     this.refresh();

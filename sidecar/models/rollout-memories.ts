@@ -13,13 +13,17 @@ type Change = Partial<Omit<RolloutMemory, "model">>;
 
 export class RolloutMemories {
   readonly #options: RolloutMemoriesOptions;
-  readonly #known: Map<string, RolloutMemory>;
+  readonly #known = new Map<string, RolloutMemory>();
   /** One write at a time, each of all that is known then. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: RolloutMemoriesOptions) {
     this.#options = options;
-    this.#known = new Map(options.store?.rollouts().map((each) => [each.model, each]));
+  }
+
+  /** To be called once, before anything is asked. @throws STORE_FAILED, and what SQLite throws */
+  read(): void {
+    for (const each of this.#options.store?.rollouts() ?? []) this.#known.set(each.model, each);
   }
 
   has(model: string): boolean {
