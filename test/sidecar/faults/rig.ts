@@ -108,8 +108,12 @@ export function checkRefusal(t: Test, status: number, text: string): void {
   t.ok(error.hint, "with a hint");
 }
 
-/** Runs `act` with every thread's failpoints armed. @returns how often one acted */
-export async function armed(spec: string, act: () => Promise<void>): Promise<number> {
+/**
+ * Runs `act` with every thread's failpoints armed.
+ * @param threads how many follow the arming
+ * @returns how often one acted
+ */
+export async function armed(spec: string, act: () => Promise<void>, threads = 1): Promise<number> {
   const channel = new BroadcastChannel(FAILPOINT_CHANNEL);
   const heard: unknown[] = [];
   let tell = () => {};
@@ -121,7 +125,7 @@ export async function armed(spec: string, act: () => Promise<void>): Promise<num
     armFailpoints(next);
     const before = heard.filter((each) => each === "armed").length;
     const all = new Promise<void>((resolve) => {
-      tell = () => heard.filter((each) => each === "armed").length > before && resolve();
+      tell = () => heard.filter((each) => each === "armed").length >= before + threads && resolve();
     });
     const arming = new BroadcastChannel(ARMING_CHANNEL);
     arming.postMessage(next);

@@ -2,10 +2,10 @@
  * The n-th call for a file or for the database fails, for every n, at every step of a version's life: the caller is told clearly, nothing
  * is half-made, and the same step succeeds when it is taken again.
  */
-import { BroadcastChannel } from "node:worker_threads";
 import t, { type Test } from "tap";
-import { ARMING_CHANNEL, armFailpoints, FAILPOINT_CHANNEL } from "../../../core/runtime/failpoints.js";
+import { armFailpoints } from "../../../core/runtime/failpoints.js";
 import { makeFolder } from "../../helpers/folder.js";
+import { armed, COUNTING } from "../faults/rig.js";
 import { filesIn, openRig, push, putModel, type Rig, startRig } from "./local-rig.js";
 import { perform, ReferenceModel, type Step, shown } from "./reference-model.js";
 
@@ -17,8 +17,6 @@ const FAULTS = [
   // Durable, but nobody hears of it.
   "writer.after_commit=throw:EIO",
 ];
-/** Armed, but nowhere: the calls are counted from the next arming on. */
-const COUNTING = "nowhere=throw:EIO";
 /** The writer's, two of the archive, one of transient versions. */
 const THREADS = 4;
 /** A step that makes more calls than this does not end. */
@@ -74,12 +72,13 @@ async function everyStep(
   let reached = 0;
   for (const step of stepsOf(model)) {
     let fault: unknown = null;
-    reached += await armed(spec, async () => {
+    const act = async () => {
       fault = await perform(rig, ids, step).then(
         () => null,
         (caught: unknown) => caught,
       );
-    });
+    };
+    reached += await armed(spec, act, THREADS);
     if (fault !== null) {
       checkFault(t, fault, step);
       await same(t, rig, reference, `${spec} at ${step.do}: nothing has happened`);
@@ -117,35 +116,4 @@ async function startThreads({ registry }: Rig): Promise<void> {
   await putModel(registry, "first");
   await Promise.all([true, true, false].map((archived) => push(registry, "first", "x".repeat(100_000), { archived })));
   await registry.deleteModel("first", { force: false });
-}
-
-/** Runs `act` with every thread's failpoints armed. @returns how often one acted */
-async function armed(spec: string, act: () => Promise<void>): Promise<number> {
-  const channel = new BroadcastChannel(FAILPOINT_CHANNEL);
-  let acted = 0;
-  let waiting = 0;
-  let allArmed = () => {};
-  channel.onmessage = (message) => {
-    if ((message as { data: string }).data !== "armed") acted += 1;
-    else if (--waiting === 0) allArmed();
-  };
-  const arm = async (next: string) => {
-    armFailpoints(next);
-    waiting = THREADS;
-    const all = new Promise<void>((resolve) => {
-      allArmed = resolve;
-    });
-    const arming = new BroadcastChannel(ARMING_CHANNEL);
-    arming.postMessage(next);
-    await all;
-    arming.close();
-  };
-  try {
-    await arm(spec);
-    await act();
-  } finally {
-    await arm(COUNTING);
-    channel.close();
-  }
-  return acted;
 }
